@@ -1,0 +1,83 @@
+"""The array types that every layer speaks, and the checks that let them in."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from clarify_widget.errors import DataError
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+FloatArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+
+def check_labels(labels: npt.ArrayLike, *, num_classes: int | None = None, name: str = "labels") -> IntArray:
+    """Return labels as a 1-D int64 array of class indices 0..C-1.
+
+    Parameters
+    ----------
+    labels
+        (n,) whole numbers.
+    num_classes
+        C, where it is known; otherwise any non-negative whole number passes.
+    name
+        What the error message calls the array.
+
+    Raises
+    ------
+    DataError
+        When the array is not 1-D, not whole numbers, or leaves 0..C-1.
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1:
+        raise DataError(f"{name} must be a 1-D array; got shape {array.shape}.")
+    if array.dtype.kind == "f" and array.size and not (np.isfinite(array) & (array == np.round(array))).all():
+        raise DataError(f"{name} must be whole numbers 0..C-1; got values such as {array[:3].tolist()}.")
+    if array.dtype.kind not in "iufb":
+        raise DataError(
+            f"{name} must be class indices 0..C-1, not {array.dtype}; "
+            "map names to indices first, for example with numpy.unique(names, return_inverse=True).",
+        )
+    whole = array.astype(np.int64)
+    if whole.size and whole.min() < 0:
+        raise DataError(f"{name} must be 0..C-1; the lowest is {whole.min()}. Leave unlabelled images out.")
+    if num_classes is not None and whole.size and whole.max() >= num_classes:
+        raise DataError(f"{name} must be 0..{num_classes - 1} for {num_classes} classes; the highest is {whole.max()}.")
+    return whole
+
+
+def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "features") -> FloatArray:
+    """Return rows as a finite 2-D float array, float32 unless it was float64.
+
+    Parameters
+    ----------
+    rows
+        (n, d) numbers.
+    length
+        n, where it is known.
+    name
+        What the error message calls the array.
+
+    Raises
+    ------
+    DataError
+        When the array is not 2-D, has the wrong number of rows, or holds NaN or infinity.
+    """
+    array = np.asarray(rows)
+    if array.ndim != 2:
+        raise DataError(f"{name} must be a 2-D array, one row an image; got shape {array.shape}.")
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{name} must be numbers; got {array.dtype}.")
+    if length is not None and len(array) != length:
+        raise DataError(f"{name} has {len(array)} rows for {length} labels; give one row an image.")
+    floats: FloatArray = array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+    if not np.isfinite(floats).all():
+        bad = np.flatnonzero(~np.isfinite(floats).all(axis=1))
+        raise DataError(
+            f"{name} has NaN or infinity in {len(bad)} of {len(floats)} rows, the first at row {bad[0]}; "
+            "leave those images out or embed them again.",
+        )
+    return floats

@@ -1,0 +1,53 @@
+"""What an encoder is: an image tower and a text tower into one space of unit rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import PIL.Image
+
+    from clarify_widget.arrays import FloatArray
+
+DEFAULT_TEMPLATE = "an image of a {phrase}"
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything with these four names can stand in for CLIP.
+
+    Two more are used where an encoder has them: `template`, the sentence that a phrase is put into
+    (default "an image of a {phrase}"), and `unknown_words(phrase)`, the words of a phrase that the
+    encoder never learned.
+    """
+
+    @property
+    def name(self) -> str:
+        """A name that tells this encoder from every other one."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """The width of the similarity space."""
+        ...
+
+    def encode_images(self, images: Sequence[PIL.Image.Image]) -> FloatArray:
+        """Return (len(images), dim) unit rows."""
+        ...
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """Return (len(texts), dim) unit rows."""
+        ...
+
+
+def template_of(encoder: Encoder) -> str:
+    """Return the sentence that this encoder wants phrases in."""
+    return str(getattr(encoder, "template", DEFAULT_TEMPLATE))
+
+
+def unknown_words(encoder: Encoder, phrase: str) -> tuple[str, ...]:
+    """Return the words of a phrase that the encoder says it never learned; empty when it cannot tell."""
+    tell = getattr(encoder, "unknown_words", None)
+    return tuple(tell(phrase)) if callable(tell) else ()
