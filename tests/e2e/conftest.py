@@ -1,0 +1,62 @@
+"""One browser and one JupyterLab for all end-to-end tests, on one worker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.lab import BROWSER_ARGUMENTS, BROWSER_FILE, REPOSITORY, Lab, jupyterlab, watched_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("e2e")
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CLARIFY_CHROMIUM")
+    if not path and BROWSER_FILE.exists():
+        path = BROWSER_FILE.read_text(encoding="utf-8")
+    if not path:
+        message = "no Chromium: `make test` looks for one, or set CLARIFY_CHROMIUM to its path"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:  # noqa: ARG001 - no server without a browser
+    with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with watched_page(browser) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    folder = REPOSITORY / "test-results" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,299 @@
+"""Drive a real JupyterLab in a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BROWSER_FILE = Path(sys.prefix) / "clarify-browser"
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+]
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False},
+}
+STARTUP_TIMEOUT = 90
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def server(command: list[str], *, url: str, cwd: Path, env: dict[str, str], log: Path) -> Iterator[str]:
+    """Run ``command`` until the block ends; the block starts when ``url`` answers."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=os.environ | env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_until_it_answers(process, url, log)
+            yield url
+        finally:
+            _stop(process)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + STARTUP_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers(url):
+            return
+        time.sleep(0.1)
+    message = f"{url} did not answer; the end of {log}:\n{log.read_text(errors='replace')[-3000:]}"
+    raise RuntimeError(message)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def jupyter_environment(root: Path) -> dict[str, str]:
+    """Environment that keeps every file of Jupyter's inside ``root``."""
+    for name, settings in SETTINGS.items():
+        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings), encoding="utf-8")
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    return {variable: str(root / folder) for variable, folder in folders.items()} | {
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@contextlib.contextmanager
+def jupyterlab(root: Path) -> Iterator[Lab]:
+    """JupyterLab over ``root / "notebooks"``, with the application exposed to the page."""
+    notebooks = root / "notebooks"
+    notebooks.mkdir()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        "--expose-app-in-browser",
+        "--IdentityProvider.token=",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={notebooks}",
+    ]
+    env = jupyter_environment(root)
+    with server(command, url=f"{url}/api/status", cwd=notebooks, env=env, log=root / "lab.log"):
+        yield Lab(url, notebooks)
+
+
+class Lab:
+    """A running JupyterLab and the folder that it serves."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+
+    def write_notebook(self, name: str, *sources: str) -> str:
+        """Write a notebook with one code cell for each source; returns its name."""
+        from nbformat import v4
+
+        notebook = v4.new_notebook(
+            cells=[v4.new_code_cell(source) for source in sources],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        (self.folder / name).write_text(v4.writes(notebook), encoding="utf-8")
+        return name
+
+    def open(self, page: Page, name: str) -> NotebookPage:
+        """Open a notebook alone in a fresh workspace and wait for its kernel."""
+        workspace = Path(name).stem
+        page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{name}?reset")
+        notebook = NotebookPage(page)
+        notebook.wait_until_ready()
+        return notebook
+
+
+# Each runs in the page with `app`, JupyterLab's application, and `panel`, the notebook now in front.
+_IN_LAB = """async (argument) => {
+  const app = window.jupyterapp;
+  const panel = app.shell.currentWidget;
+  %s
+}"""
+
+
+class NotebookPage:
+    """One browser page that shows one notebook."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def _evaluate(self, script: str, argument: object = None) -> object:
+        return self.page.evaluate(_IN_LAB % script, argument)
+
+    def wait_until_ready(self) -> None:
+        self.page.wait_for_function(
+            """() => {
+              const panel = window.jupyterapp?.shell.currentWidget;
+              const kernel = panel?.sessionContext?.session?.kernel;
+              return panel?.content?.widgets?.length > 0 && kernel?.connectionStatus === "connected"
+                && kernel.status === "idle";
+            }""",
+            timeout=60_000,
+        )
+
+    def run_all(self) -> None:
+        """Run every cell and wait for the last; raises with the traceback when one fails."""
+        self._evaluate("await app.commands.execute('notebook:run-all-cells');")
+        self.raise_for_errors()
+
+    def start_cell(self, index: int) -> None:
+        """Send one cell to the kernel and return at once."""
+        self._evaluate(
+            """
+            panel.content.deselectAll();
+            panel.content.activeCellIndex = argument;
+            app.commands.execute('notebook:run-cell');
+            """,
+            index,
+        )
+
+    def append_cell(self, source: str) -> int:
+        """Add a code cell at the end; returns its index."""
+        index = self._evaluate(
+            """
+            const cells = panel.content.model.sharedModel;
+            cells.insertCell(cells.cells.length, {cell_type: 'code', source: argument});
+            return cells.cells.length - 1;
+            """,
+            source,
+        )
+        assert isinstance(index, int)
+        return index
+
+    def run_cell(self, index: int) -> None:
+        """Run one cell and wait for it."""
+        self._evaluate(
+            """
+            panel.content.deselectAll();
+            panel.content.activeCellIndex = argument;
+            await app.commands.execute('notebook:run-cell');
+            """,
+            index,
+        )
+        self.raise_for_errors()
+
+    def is_running(self, index: int) -> bool:
+        """Whether the kernel is busy with that cell, or has it in its queue."""
+        state = self._evaluate("return panel.content.widgets[argument].model.executionState;", index)
+        return state == "running"
+
+    def text_of(self, index: int) -> str:
+        """Text of everything that a cell has printed or shown."""
+        text = self._evaluate(
+            """
+            const outputs = panel.content.widgets[argument].model.sharedModel.toJSON().outputs;
+            return outputs.map(o => [o.text ?? o.data?.['text/plain'] ?? ''].flat().join('')).join('');
+            """,
+            index,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def raise_for_errors(self) -> None:
+        errors = self._evaluate(
+            """
+            return panel.content.model.sharedModel.toJSON().cells
+              .flatMap(cell => cell.outputs ?? [])
+              .filter(output => output.output_type === 'error')
+              .map(output => output.traceback.join('\\n'));
+            """
+        )
+        if errors:
+            raise AssertionError(errors)
+
+    def save(self) -> None:
+        self._evaluate("await panel.context.save();")
+
+    def set_theme(self, dark: bool) -> None:
+        name = "JupyterLab Dark" if dark else "JupyterLab Light"
+        self._evaluate("await app.commands.execute('apputils:change-theme', {theme: argument});", name)
+        self.page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light", arg=str(not dark).lower()
+        )
+
+    def hide_side_panels(self) -> None:
+        self._evaluate("app.shell.collapseLeft(); app.shell.collapseRight();")
+
+    def reload(self) -> None:
+        """Reload the page; the kernel and what it holds live on."""
+        self.page.reload()
+        self.wait_until_ready()
+
+
+@contextlib.contextmanager
+def watched_page(browser: Browser, *, width: int = 1400, height: int = 1000) -> Iterator[Page]:
+    """Open a page that fails the test when a script on it throws, or when the widget logs an error."""
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    faults: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and not _is_noise(message.text):
+            faults.append(f"console: {message.text}")
+
+    page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+    page.on("console", on_console)
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not faults, "\n".join(faults)
+
+
+def _is_noise(text: str) -> bool:
+    """Whether JupyterLab logs that on any page: files that it looks for and that need not exist."""
+    return "Failed to load resource" in text
