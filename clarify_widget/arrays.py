@@ -45,7 +45,9 @@ def check_labels(labels: npt.ArrayLike, *, num_classes: int | None = None, name:
     if whole.size and whole.min() < 0:
         raise DataError(f"{name} must be 0..C-1; the lowest is {whole.min()}. Leave unlabelled images out.")
     if num_classes is not None and whole.size and whole.max() >= num_classes:
-        raise DataError(f"{name} must be 0..{num_classes - 1} for {num_classes} classes; the highest is {whole.max()}.")
+        raise DataError(
+            f"{name} must be 0..{num_classes - 1} for {num_classes} classes; the highest is {whole.max()}."
+        )
     return whole
 
 

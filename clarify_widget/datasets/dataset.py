@@ -83,7 +83,9 @@ class Split:
         labels = check_labels(self.labels, name=f"{self.name} labels")
         object.__setattr__(self, "labels", labels)
         if self.images is not None and len(self.images) != len(labels):
-            raise DataError(f"{self.name} has {len(self.images)} images for {len(labels)} labels; give one label an image.")
+            raise DataError(
+                f"{self.name} has {len(self.images)} images for {len(labels)} labels; give each one label."
+            )
         for part in ("groups", "predictions"):
             values = getattr(self, part)
             if values is not None:
@@ -93,7 +95,9 @@ class Split:
         for part in ("features", "embeddings"):
             rows = getattr(self, part)
             if rows is not None:
-                object.__setattr__(self, part, check_rows(rows, length=len(labels), name=f"{self.name} {part}"))
+                object.__setattr__(
+                    self, part, check_rows(rows, length=len(labels), name=f"{self.name} {part}")
+                )
 
     def __len__(self) -> int:
         """Return the number of images, n."""

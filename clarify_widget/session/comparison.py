@@ -1,0 +1,181 @@
+"""Before and after: the same images under two models, part by part."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.evaluation import Evaluation, evaluate, paired_test
+from clarify_widget.evaluation.metrics import CellAccuracy
+from clarify_widget.session.results import Comparison, ComparisonRow, RowKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clarify_widget.arrays import IntArray
+    from clarify_widget.datasets.dataset import Dataset, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Disjoint parts of a split, such as the slices of an annotation; -1 belongs to none."""
+
+    ids: IntArray  # (n,) -1..K-1
+    names: tuple[str, ...]  # K
+
+
+def compare(
+    dataset: Dataset,
+    split: Split,
+    before: IntArray,
+    after: IntArray,
+    *,
+    objective: str,
+    slices: Cells,
+) -> Comparison:
+    """Compare two sets of predictions on one split.
+
+    The worst cell is looked for among the ground-truth groups where they are known, else among the slices.
+    """
+    worst_kind, cells = _cells_to_judge(dataset, split, slices)
+    train_sizes = _train_sizes(dataset) if worst_kind == "group" else None
+    evaluations = [
+        _evaluate(dataset, split, predictions, cells, train_sizes) for predictions in (before, after)
+    ]
+    before_right, after_right = before == split.labels, after == split.labels
+    worst = _worst(evaluations[0])
+    members = (
+        cells.ids == cells.names.index(worst) if worst in cells.names else np.ones(len(split), dtype=bool)
+    )
+    return Comparison(
+        objective=objective,
+        split=split.name,
+        before=evaluations[0],
+        after=evaluations[1],
+        rows=tuple(
+            _rows(evaluations[0], evaluations[1], worst_kind, _slice_cells(split, before, after, slices))
+        ),
+        fixed=np.flatnonzero(~before_right & after_right),
+        broken=np.flatnonzero(before_right & ~after_right),
+        worst_name=worst,
+        worst_kind="group" if worst_kind == "group" else "slice",
+        p_value=paired_test(before_right[members], after_right[members]).p_value,
+    )
+
+
+def _cells_to_judge(dataset: Dataset, split: Split, slices: Cells) -> tuple[RowKind, Cells]:
+    if split.groups is not None and dataset.group_names is not None:
+        return "group", Cells(split.groups, dataset.group_names)
+    return "slice", _with_whole_classes(dataset, split, slices)
+
+
+def _with_whole_classes(dataset: Dataset, split: Split, slices: Cells) -> Cells:
+    """Make a class without slices one cell, so that the worst cell may be there too."""
+    ids, names = slices.ids.copy(), list(slices.names)
+    for label in np.unique(split.labels[ids < 0]):
+        ids[(split.labels == label) & (ids < 0)] = len(names)
+        names.append(dataset.class_names[label])
+    return Cells(ids, tuple(names))
+
+
+def _train_sizes(dataset: Dataset) -> IntArray | None:
+    if dataset.train.groups is None or dataset.group_names is None:
+        return None
+    sizes: IntArray = np.bincount(dataset.train.groups, minlength=len(dataset.group_names))
+    return sizes
+
+
+def _evaluate(
+    dataset: Dataset,
+    split: Split,
+    predictions: IntArray,
+    cells: Cells,
+    train_sizes: IntArray | None,
+) -> Evaluation:
+    return evaluate(
+        predictions,
+        split.labels,
+        cells.ids,
+        train_sizes,
+        class_names=dataset.class_names,
+        group_names=cells.names,
+    )
+
+
+def _worst(evaluation: Evaluation) -> str:
+    seen = [cell for cell in evaluation.per_group if cell.size]
+    return min(seen, key=lambda cell: cell.accuracy).name
+
+
+def _slice_cells(
+    split: Split,
+    before: IntArray,
+    after: IntArray,
+    slices: Cells,
+) -> Iterator[tuple[CellAccuracy, CellAccuracy]]:
+    for number, name in enumerate(slices.names):
+        inside = slices.ids == number
+        labels = split.labels[inside]
+        yield tuple(  # type: ignore[misc]  # exactly two predictions, so exactly two cells
+            CellAccuracy(name, size=len(labels), correct=int((predictions[inside] == labels).sum()))
+            for predictions in (before, after)
+        )
+
+
+def _rows(
+    before: Evaluation,
+    after: Evaluation,
+    worst_kind: RowKind,
+    slice_cells: Iterator[tuple[CellAccuracy, CellAccuracy]],
+) -> Iterator[ComparisonRow]:
+    yield ComparisonRow(
+        "overall",
+        "average",
+        sum(cell.size for cell in before.per_class),
+        before.average,
+        before.interval,
+        after.average,
+        after.interval,
+    )
+    yield _worst_row(before, after, worst_kind)
+    for cells in zip(before.per_class, after.per_class, strict=True):
+        yield _row("class", *cells)
+    for cells in slice_cells:
+        yield _row("slice", *cells)
+    if worst_kind == "group":
+        for cells in zip(before.per_group, after.per_group, strict=True):
+            yield _row("group", *cells)
+
+
+def _worst_row(before: Evaluation, after: Evaluation, worst_kind: RowKind) -> ComparisonRow:
+    """Set the worst cell before beside the worst cell after, which may be another one."""
+    worst = [
+        min((cell for cell in evaluation.per_group if cell.size), key=lambda cell: cell.accuracy)
+        for evaluation in (before, after)
+    ]
+    return ComparisonRow(
+        "worst",
+        f"worst {worst_kind}",
+        worst[0].size,
+        worst[0].accuracy,
+        worst[0].interval,
+        worst[1].accuracy,
+        worst[1].interval,
+    )
+
+
+def _row(kind: RowKind, before: CellAccuracy, after: CellAccuracy) -> ComparisonRow:
+    empty = before.size == 0
+    unknown = (math.nan, math.nan)
+    return ComparisonRow(
+        kind,
+        before.name,
+        before.size,
+        before.accuracy,
+        unknown if empty else before.interval,
+        after.accuracy,
+        unknown if empty else after.interval,
+    )

@@ -1,0 +1,123 @@
+"""From images to arrays: embed what has no embeddings yet, leave out what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.encoders.embed import embed_images
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clarify_widget.arrays import FloatArray
+    from clarify_widget.datasets.dataset import Dataset, Split
+    from clarify_widget.encoders.base import Encoder
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the fraction done."""
+
+
+def prepare(dataset: Dataset, encoder: Encoder, cache_dir: Path | None, progress: Progress | None) -> Dataset:
+    """Return the data set with unit embeddings and features in every split.
+
+    Images that cannot be read are left out and listed in `Split.unreadable`.
+
+    Raises
+    ------
+    DataError
+        When a split has neither images nor embeddings, when none of its images can be read, or when the
+        widths of the splits differ.
+    """
+    total = sum(len(split) for split in dataset.splits() if split.embeddings is None)
+    done = 0
+    prepared: dict[str, Split] = {}
+    for split in dataset.splits():
+        ready = _prepare_split(split, encoder, cache_dir, _offset(progress, split, done, total))
+        done += len(split) if split.embeddings is None else 0
+        prepared[split.name] = ready
+    _check_same_width(prepared, "embeddings")
+    _check_same_width(prepared, "features")
+    train, val, test = dataset.train, dataset.val, dataset.test
+    return replace(
+        dataset,
+        train=prepared[train.name],
+        val=prepared[val.name],
+        test=None if test is None else prepared[test.name],
+    )
+
+
+def _prepare_split(
+    split: Split,
+    encoder: Encoder,
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> Split:
+    if split.embeddings is None:
+        split = _embed(split, encoder, cache_dir, progress)
+    assert split.embeddings is not None
+    embeddings = unit_rows(split.embeddings, name=f"{split.name} embeddings")
+    features = embeddings if split.features is None else split.features
+    return replace(split, embeddings=embeddings, features=features)
+
+
+def _embed(
+    split: Split,
+    encoder: Encoder,
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> Split:
+    if split.images is None:
+        raise DataError(
+            f"{split.name} has neither images nor embeddings, so phrases have nothing to be compared with; "
+            "give images=, or embeddings= from the encoder that you pass.",
+        )
+    embedded = embed_images(encoder, split.images, progress=progress, cache_dir=cache_dir)
+    if not len(embedded.kept):
+        reasons = "; ".join(f"{image.name}: {image.reason}" for image in embedded.unreadable[:3])
+        raise DataError(f"None of the {len(split)} images of {split.name} can be read. {reasons}")
+    readable = split if len(embedded.kept) == len(split) else split.take(embedded.kept)
+    return replace(
+        readable,
+        embeddings=embedded.embeddings,
+        unreadable=(*split.unreadable, *embedded.unreadable),
+    )
+
+
+def unit_rows(rows: FloatArray, *, name: str) -> FloatArray:
+    """Return float32 rows of length one.
+
+    Raises
+    ------
+    DataError
+        When a row is all zeros, which has no direction.
+    """
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if len(norms) and norms.min() == 0:
+        raise DataError(
+            f"{name} has an all-zero row at {int(norms.argmin())}; leave that image out or embed it again."
+        )
+    unit: FloatArray = (rows / norms).astype(np.float32, copy=False)
+    return unit
+
+
+def _offset(
+    progress: Progress | None, split: Split, done: int, total: int
+) -> Callable[[int, int], None] | None:
+    if progress is None or split.embeddings is not None:
+        return None
+
+    def report(embedded: int, _of: int) -> None:
+        progress(f"Embedding {split.name} images", (done + embedded) / max(total, 1))
+
+    return report
+
+
+def _check_same_width(splits: dict[str, Split], part: str) -> None:
+    widths = {name: getattr(split, part).shape[1] for name, split in splits.items()}
+    if len(set(widths.values())) > 1:
+        raise DataError(f"{part} must have the same width in every split; got {widths}.")

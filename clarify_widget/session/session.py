@@ -1,0 +1,696 @@
+"""Session: every verb of the loop, with no notebook needed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from clarify_widget import encoders
+from clarify_widget.arrays import BoolArray, FloatArray, IntArray, check_labels
+from clarify_widget.concepts import Annotation, Annotations, error_score, similarities, slice_ids, slice_names
+from clarify_widget.encoders.base import Encoder, unknown_words
+from clarify_widget.encoders.embed import embed_phrase
+from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
+from clarify_widget.evaluation import Evaluation, evaluate
+from clarify_widget.session.comparison import Cells, compare
+from clarify_widget.session.preparation import Progress, prepare
+from clarify_widget.session.results import ClassMembers, ClassSummary, Comparison, PhraseScore, PhraseSplit
+from clarify_widget.training import FitProgress, LinearHead, head_from, sample_weights, train_head
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
+    from clarify_widget.training import Head
+
+Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone"]
+SplitName = Literal["train", "val", "test"]
+
+_PHRASES_REMEMBERED = 1024
+_SIMILARITIES_REMEMBERED = 64
+_NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
+
+
+@dataclass(frozen=True, eq=False)
+class Retraining:
+    """A head that was trained with annotations, and what it was compared to be worth."""
+
+    head: LinearHead
+    annotations: Annotations
+    comparison: Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class SessionState:
+    """What undo goes back to."""
+
+    annotations: Annotations
+    retraining: Retraining | None = None
+
+
+class Session:
+    """The loop of Clarify (Lee et al., UIST 2024) over one data set, one encoder and one head.
+
+    Parameters
+    ----------
+    dataset
+        Images, embeddings, or both; see `clarify_widget.datasets`.
+    encoder
+        A name for `encoders.load`, or any object with encode_images, encode_text, name and dim. It is the
+        space that phrases are compared in; the head trains on `features` where the data set has them.
+    head
+        A model that is trained already: a LinearHead, a linear scikit-learn classifier or a torch.nn.Linear
+        on the features. Without one, `fit` trains ERM.
+    predictions
+        Instead of a head, class indices of any model: {"val": (n,), "test": (n,)}, or (n,) for "val" alone.
+    cache_dir
+        Where embeddings of images are kept between runs; None keeps them in memory only.
+    device
+        Where a named encoder runs, "cpu" or "cuda"; None chooses.
+    l2
+        The strength of the penalty on the weights of every head that is trained here.
+
+    Raises
+    ------
+    DataError
+        When head and predictions are both given, or predictions do not fit the data set.
+    EncoderError
+        When the encoder cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        encoder: str | Encoder = "demo",
+        head: object | None = None,
+        predictions: Mapping[str, Any] | Any | None = None,
+        cache_dir: str | Path | None = None,
+        device: str | None = None,
+        *,
+        l2: float = 1e-2,
+    ) -> None:
+        if head is not None and predictions is not None:
+            raise DataError(
+                "Give either head= or predictions=, not both: the head would make other predictions."
+            )
+        self.dataset = dataset if predictions is None else _with_predictions(dataset, predictions)
+        self.encoder: Encoder = encoders.load(encoder, device=device)
+        self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
+        self.l2 = l2
+        self.lock = threading.RLock()
+        self._cache_dir = None if cache_dir is None else Path(cache_dir)
+        self._fitted = False
+        self._predictions: dict[str, IntArray] = {}
+        self._history: list[PhraseScore] = []
+        self._state = SessionState(Annotations())
+        self._undo: list[tuple[str, SessionState]] = []
+        self._phrase_embeddings: OrderedDict[str, FloatArray] = OrderedDict()
+        self._similarities: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
+        self._subscribers: list[Callable[[Event], None]] = []
+
+    # -- what it knows
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C class names."""
+        return self.dataset.class_names
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` has been called."""
+        return self._fitted
+
+    @property
+    def annotations(self) -> Annotations:
+        """The annotations that were kept, in the order in which they were kept."""
+        return self._state.annotations
+
+    @property
+    def retrained(self) -> LinearHead | None:
+        """The head of the last retraining."""
+        return None if self._state.retraining is None else self._state.retraining.head
+
+    @property
+    def retraining(self) -> Retraining | None:
+        """The last retraining: its head, the annotations it used, and its before/after."""
+        return self._state.retraining
+
+    @property
+    def tried(self) -> tuple[PhraseScore, ...]:
+        """Every phrase tried for any class, oldest first."""
+        return tuple(self._history)
+
+    @property
+    def comparison_split(self) -> Split:
+        """Where before and after are compared: test if the model has predictions for it, else validation."""
+        test = self.dataset.test
+        return test if test is not None and self.can_predict(test) else self.dataset.val
+
+    def can_predict(self, split: Split) -> bool:
+        """Whether the model under review can say what it predicts on a split."""
+        return split.predictions is not None or self.head is not None
+
+    def __repr__(self) -> str:
+        """Return data set, encoder and progress in one line."""
+        stage = "retrained" if self.retrained else "fitted" if self.fitted else "not fitted"
+        kept = f"{len(self.annotations)} kept"
+        return f"<Session {self.dataset.summary()}; encoder {self.encoder.name}; {kept}; {stage}>"
+
+    # -- the verbs of the loop
+
+    def fit(self, progress: Progress | None = None) -> Evaluation:
+        """Embed what is not embedded yet, train an ERM head unless a model was given, and evaluate it.
+
+        Parameters
+        ----------
+        progress
+            Called with what is being done and the fraction done.
+
+        Returns
+        -------
+        The evaluation on the split where before and after are compared.
+        """
+        with self.lock:
+            self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
+            self._similarities.clear()
+            if self.head is None and self.dataset.val.predictions is None:
+                self.head = self._train("erm")
+            self._predictions = {
+                split.name: self._predict(split) for split in self.dataset.splits() if self.can_predict(split)
+            }
+            self._fitted = True
+        self._notify("fitted")
+        return self.evaluation()
+
+    def evaluation(self, split: SplitName | None = None, *, retrained: bool = False) -> Evaluation:
+        """Evaluate the model under review, or the retrained head, on a split.
+
+        Parameters
+        ----------
+        split
+            "train", "val" or "test"; None means the split where before and after are compared.
+        retrained
+            Whether to evaluate the head of the last retraining instead.
+
+        Raises
+        ------
+        NotFittedError
+            When the model has no predictions for that split, or nothing has been retrained.
+        """
+        part = self.comparison_split if split is None else self._split(split)
+        predictions = (
+            self._retrained_head().predict(part.features) if retrained else self.predictions(part.name)
+        )
+        train_groups = self.dataset.train.groups
+        names = self.dataset.group_names
+        sizes = (
+            None if train_groups is None or names is None else np.bincount(train_groups, minlength=len(names))
+        )
+        return evaluate(
+            predictions,
+            part.labels,
+            part.groups,
+            None if part.groups is None else sizes,
+            class_names=self.class_names,
+            group_names=names,
+        )
+
+    def classes(self) -> tuple[ClassSummary, ...]:
+        """Return every class with its errors on the validation images, worst error rate first."""
+        labels, correct = self.dataset.val.labels, self.correct("val")
+        sizes = np.bincount(labels, minlength=self.dataset.num_classes)
+        wrong = np.bincount(labels[~correct], minlength=self.dataset.num_classes)
+        annotated = {annotation.class_name for annotation in self.annotations}
+        summaries = (
+            ClassSummary(name, int(sizes[label]), int(wrong[label]), name in annotated)
+            for label, name in enumerate(self.class_names)
+        )
+        return tuple(
+            sorted(summaries, key=lambda summary: (-summary.error_rate if summary.size else 1, -summary.size))
+        )
+
+    def members(self, class_name: str) -> ClassMembers:
+        """Return the validation images of one class and which of them the model gets right."""
+        indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
+        return ClassMembers(indices, self.correct("val")[indices])
+
+    def score(self, class_name: str, phrase: str) -> PhraseScore:
+        """Score how well a phrase tells the wrong validation images of a class from the right ones.
+
+        The result joins the history of the class; see `error_score` for the definition.
+
+        Raises
+        ------
+        PhraseError
+            When the phrase is empty, too long, or unknown to an encoder with a fixed list.
+        ScoreError
+            When the model gets no image, or every image, of the class right.
+        """
+        with self.lock:
+            members = self.members(class_name)
+            self._check_scorable(class_name, members)
+            phrase = phrase.strip()
+            similar = self.similarities(phrase)[members.indices]
+            result = error_score(similar[~members.correct], similar[members.correct])
+            scored = PhraseScore(
+                class_name=class_name,
+                phrase=phrase,
+                score=result.score,
+                threshold=result.threshold,
+                direction=result.direction,
+                p_value=result.p_value,
+                wrong=int((~members.correct).sum()),
+                correct=int(members.correct.sum()),
+                unknown_words=unknown_words(self.encoder, phrase),
+                encoder_name=self.encoder.name,
+            )
+            self._remember(scored)
+        self._notify("scored")
+        return next(tried for tried in self.history(class_name) if tried.phrase == phrase)
+
+    def history(self, class_name: str) -> tuple[PhraseScore, ...]:
+        """Return the phrases tried for a class, newest first, the best and the kept ones marked."""
+        self._label(class_name)
+        tried = [score for score in reversed(self._history) if score.class_name == class_name]
+        best = max((score.score for score in tried), default=0.0)
+        kept = {annotation.phrase for annotation in self.annotations.of_class(class_name)}
+        return tuple(replace(score, best=score.score == best, kept=score.phrase in kept) for score in tried)
+
+    def split(self, class_name: str, phrase: str, threshold: float, split: SplitName = "val") -> PhraseSplit:
+        """Return the images of a class, apart by a phrase: with it where the similarity is above."""
+        part = self._split(split)
+        indices = np.flatnonzero(part.labels == self._label(class_name))
+        return PhraseSplit(
+            indices,
+            self.similarities(phrase, split)[indices],
+            self.correct(split)[indices],
+            threshold,
+        )
+
+    def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
+        """Keep a phrase for a class.
+
+        Parameters
+        ----------
+        class_name, phrase
+            What the wrong images of which class share.
+        threshold
+            The similarity above which an image has the phrase; None means the threshold of the Error Score.
+        """
+        with self.lock:
+            scored = self.score(class_name, phrase)
+            chosen = scored.threshold if threshold is None else float(threshold)
+            annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
+            self._change(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
+        self._notify("annotated")
+        return annotation
+
+    def remove(self, class_name: str, phrase: str) -> None:
+        """Take back a phrase that was kept.
+
+        Raises
+        ------
+        DataError
+            When it was not kept.
+        """
+        with self.lock:
+            if all(kept.phrase != phrase for kept in self.annotations.of_class(class_name)):
+                raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be removed.")
+            self._change(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
+        self._notify("removed")
+
+    def retrain(
+        self,
+        objective: str = "slice_balanced",
+        progress: Callable[[FitProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        use: Literal["best", "all"] = "best",
+    ) -> Comparison:
+        """Train the last layer again so that the slices of the annotations count equally, and compare.
+
+        Parameters
+        ----------
+        objective
+            See `train_head`; "slice_balanced" is Eq. 2 of the paper.
+        progress, cancelled
+            Called between iterations; a true answer of `cancelled` stops and changes nothing.
+        use
+            "best" slices each class by its annotation with the highest Error Score, as the paper does; "all"
+            by every annotation at once, each combination a slice.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept and the objective needs slices.
+        EmptySliceError
+            When an annotation leaves one of its sides without training images.
+        CancelledError
+            When `cancelled` said so.
+        """
+        with self.lock:
+            self._require_fit()
+            annotations = self.annotations.best_per_class() if use == "best" else self.annotations
+            if objective in _NEEDS_SLICES and not annotations:
+                raise NotFittedError(
+                    f"{objective} needs at least one kept phrase; type one, then press Keep."
+                )
+            train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
+        head = self._train(objective, train_slices, progress, cancelled)
+        comparison = self._compare(head, objective, annotations)
+        with self.lock:
+            self._change("Retrain", retraining=Retraining(head, annotations, comparison))
+        self._notify("retrained")
+        return comparison
+
+    def compare(self) -> Comparison:
+        """Return the last before/after.
+
+        Raises
+        ------
+        NotFittedError
+            Before the first retraining.
+        """
+        if self._state.retraining is None:
+            raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
+        return self._state.retraining.comparison
+
+    @property
+    def undoable(self) -> str:
+        """What `undo` would take back; empty when there is nothing."""
+        return self._undo[-1][0] if self._undo else ""
+
+    def undo(self) -> str:
+        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        with self.lock:
+            if not self._undo:
+                return ""
+            undone, self._state = self._undo.pop()
+        self._notify("undone")
+        return undone
+
+    def sample_weights(self, totals: Literal["paper", "preserve"] = "paper") -> FloatArray:
+        """Return a weight for each training image, for people who train elsewhere (paper, Eq. 2).
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        """
+        with self.lock:
+            self._require_fit()
+            if not self.annotations:
+                raise NotFittedError("Weights need at least one kept phrase; call annotate first.")
+            slices = self._slices(self.dataset.train, self.annotations.best_per_class()).ids
+            labels = self.dataset.train.labels
+        return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
+
+    # -- images and predictions
+
+    def similarities(self, phrase: str, split: SplitName = "val") -> FloatArray:
+        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
+        with self.lock:
+            self._require_fit()
+            key = (phrase.strip(), split)
+            if key not in self._similarities:
+                embeddings = self._split(split).embeddings
+                assert embeddings is not None
+                row = self._phrase_embedding(phrase)
+                if len(row) != embeddings.shape[1]:
+                    raise DataError(
+                        f"The {split} embeddings are {embeddings.shape[1]} wide, but {self.encoder.name} "
+                        f"makes {len(row)}; pass the encoder that made the embeddings.",
+                    )
+                _remember_in(self._similarities, key, similarities(embeddings, row), _SIMILARITIES_REMEMBERED)
+            return self._similarities[key]
+
+    def predictions(self, split: SplitName = "val") -> IntArray:
+        """Return (n,) class indices that the model under review predicts.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, or when predictions were given and not for this split.
+        """
+        self._require_fit()
+        self._split(split)
+        if split not in self._predictions:
+            raise NotFittedError(
+                f"The model has no predictions for {split}; pass predictions={{'{split}': ...}}."
+            )
+        return self._predictions[split]
+
+    def correct(self, split: SplitName = "val") -> BoolArray:
+        """Return (n,) whether the model under review is right."""
+        correct: BoolArray = self.predictions(split) == self._split(split).labels
+        return correct
+
+    def image(self, index: int, split: SplitName = "val") -> PIL.Image.Image:
+        """Open one image of a split.
+
+        Raises
+        ------
+        DataError
+            When the data set has no images, or not that many.
+        ImageReadError
+            When the image cannot be read.
+        """
+        part = self._split(split)
+        if part.images is None:
+            raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
+        if not 0 <= index < len(part):
+            raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
+        return part.images[index]
+
+    def image_name(self, index: int, split: SplitName = "val") -> str:
+        """Return what people call an image of a split."""
+        images = self._split(split).images
+        return f"{split} {index}" if images is None else images.name(index)
+
+    def unreadable(self) -> tuple[UnreadableImage, ...]:
+        """Return the images of all splits that were left out because they cannot be read."""
+        return tuple(image for split in self.dataset.splits() for image in split.unreadable)
+
+    # -- keeping
+
+    def save(self, path: str | Path) -> Path:
+        """Save everything but the images to a folder, as safetensors and JSON; see `load`."""
+        from clarify_widget.session.saved import save_session
+
+        return save_session(self, Path(path))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        dataset: Dataset | None = None,
+        encoder: str | Encoder | None = None,
+    ) -> Session:
+        """Open a saved session.
+
+        Parameters
+        ----------
+        path
+            The folder that `save` wrote.
+        dataset
+            The data set with its images; without it, images are opened from the paths that were saved.
+        encoder
+            The encoder, when it was an object rather than a name that `encoders.load` knows.
+
+        Raises
+        ------
+        SavedSessionError
+            When the folder is not a saved session, is damaged, or belongs to other data.
+        """
+        from clarify_widget.session.saved import load_session
+
+        return load_session(Path(path), dataset=dataset, encoder=encoder)
+
+    def restore(
+        self,
+        annotations: Annotations,
+        tried: Iterable[PhraseScore],
+        retrained: LinearHead | None,
+        retrained_with: Annotations,
+    ) -> None:
+        """Put a fitted session where another one was; `load` uses it."""
+        with self.lock:
+            self._require_fit()
+            self._history = list(tried)
+            retraining = None
+            if retrained is not None:
+                comparison = self._compare(retrained, retrained.objective, retrained_with)
+                retraining = Retraining(retrained, retrained_with, comparison)
+            self._state = SessionState(annotations, retraining)
+            self._undo.clear()
+        self._notify("fitted")
+
+    def report(self, path: str | Path) -> Path:
+        """Write one self-contained HTML file in which phrases and thresholds can still be explored."""
+        from clarify_widget.session.report import write_report
+
+        return write_report(self, Path(path))
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Call back after every change, outside the lock; returns what ends the subscription."""
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    # -- inside
+
+    def _notify(self, event: Event) -> None:
+        for callback in tuple(self._subscribers):
+            callback(event)
+
+    def _change(
+        self,
+        what: str,
+        *,
+        annotations: Annotations | None = None,
+        retraining: Retraining | None = None,
+    ) -> None:
+        self._undo.append((what, self._state))
+        self._state = SessionState(
+            annotations=self._state.annotations if annotations is None else annotations,
+            retraining=self._state.retraining if retraining is None else retraining,
+        )
+
+    def _remember(self, scored: PhraseScore) -> None:
+        same = (scored.class_name, scored.phrase)
+        self._history = [tried for tried in self._history if (tried.class_name, tried.phrase) != same]
+        self._history.append(scored)
+
+    def _require_fit(self) -> None:
+        if not self._fitted:
+            raise NotFittedError("The session has no model yet; call fit() first.")
+
+    def _split(self, name: str) -> Split:
+        for split in self.dataset.splits():
+            if split.name == name:
+                return split
+        raise DataError(
+            f"{self.dataset.name} has no {name!r} split; it has {[s.name for s in self.dataset.splits()]}."
+        )
+
+    def _label(self, class_name: str) -> int:
+        if class_name not in self.class_names:
+            raise UnknownClassError(
+                f"There is no class {class_name!r}; there are {', '.join(map(repr, self.class_names[:10]))}"
+                f"{' and more' if len(self.class_names) > 10 else ''}.",
+            )
+        return self.class_names.index(class_name)
+
+    def _predict(self, split: Split) -> IntArray:
+        if split.predictions is not None:
+            return split.predictions
+        assert self.head is not None
+        return check_labels(
+            self.head.predict(split.features),
+            num_classes=self.dataset.num_classes,
+            name=f"{split.name} predictions",
+        )
+
+    def _retrained_head(self) -> LinearHead:
+        if self.retrained is None:
+            raise NotFittedError("Nothing has been retrained yet; keep a phrase and call retrain first.")
+        return self.retrained
+
+    def _check_scorable(self, class_name: str, members: ClassMembers) -> None:
+        if not len(members.indices):
+            raise ScoreError(f"{class_name} has no validation images, so there is nothing to describe.")
+        if members.correct.all():
+            raise ScoreError(
+                f"The model is right on all {len(members.indices)} validation images of {class_name}: "
+                "there are no errors to describe. Choose another class.",
+            )
+        if not members.correct.any():
+            raise ScoreError(
+                f"The model is wrong on all {len(members.indices)} validation images of {class_name}: "
+                "there are no right images to compare with. Choose another class.",
+            )
+
+    def _phrase_embedding(self, phrase: str) -> FloatArray:
+        key = phrase.strip()
+        if key not in self._phrase_embeddings:
+            _remember_in(
+                self._phrase_embeddings, key, embed_phrase(self.encoder, phrase), _PHRASES_REMEMBERED
+            )
+        return self._phrase_embeddings[key]
+
+    def _slices(self, split: Split, annotations: Annotations, *, allow_empty: bool = False) -> Cells:
+        if not annotations:
+            return Cells(np.full(len(split), -1, dtype=np.int64), ())
+        name: Any = split.name
+        similar = {annotation: self.similarities(annotation.phrase, name) for annotation in annotations}
+        ids = slice_ids(similar, split.labels, self.class_names, annotations, allow_empty=allow_empty)
+        return Cells(ids, slice_names(annotations))
+
+    def _train(
+        self,
+        objective: str,
+        slices: IntArray | None = None,
+        progress: Callable[[FitProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> LinearHead:
+        train = self.dataset.train
+        assert train.features is not None
+        return train_head(
+            train.features,
+            train.labels,
+            objective,
+            slices=slices,
+            groups=train.groups,
+            l2=self.l2,
+            num_classes=self.dataset.num_classes,
+            initial=self.head if isinstance(self.head, LinearHead) else None,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def _compare(self, head: LinearHead, objective: str, annotations: Annotations) -> Comparison:
+        split = self.comparison_split
+        assert split.features is not None
+        return compare(
+            self.dataset,
+            split,
+            self._predictions[split.name],
+            head.predict(split.features),
+            objective=objective,
+            slices=self._slices(split, annotations, allow_empty=True),
+        )
+
+
+def _with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) -> Dataset:
+    by_split = dict(predictions) if isinstance(predictions, Mapping) else {"val": predictions}
+    names = [split.name for split in dataset.splits()]
+    unknown = sorted(set(by_split) - set(names))
+    if unknown or "val" not in by_split:
+        raise DataError(f"predictions= needs 'val' and may have {names}; got {sorted(by_split)}.")
+    replaced = {
+        split.name: replace(split, predictions=by_split.get(split.name, split.predictions))
+        for split in dataset.splits()
+    }
+    return replace(
+        dataset,
+        train=replaced["train"],
+        val=replaced["val"],
+        test=replaced.get("test"),
+    )
+
+
+def _remember_in(memory: OrderedDict[Any, FloatArray], key: Any, value: FloatArray, most: int) -> None:
+    memory[key] = value
+    while len(memory) > most:
+        memory.popitem(last=False)
