@@ -70,7 +70,7 @@ def from_playwright() -> str | None:
 
 def playwright_path() -> str | None:
     """Path of the Chromium that Playwright downloaded earlier."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - absent when only a path is asked for
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
