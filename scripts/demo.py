@@ -28,6 +28,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_runtime_dir
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat.sign import NotebookNotary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +153,7 @@ def served(folder: Path, arguments: list[str]) -> Iterator[Server]:
 
 
 def execute(path: Path, kernel: ServedKernel | None) -> nbformat.NotebookNode:
-    """Run the notebook at ``path`` in its folder and write it back, also when a cell fails."""
+    """Run the notebook at ``path`` in its folder and write it back, trusted, also when a cell fails."""
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -165,6 +166,7 @@ def execute(path: Path, kernel: ServedKernel | None) -> nbformat.NotebookNode:
         client.execute()
     finally:
         nbformat.write(notebook, path)
+        NotebookNotary().sign(notebook)  # JupyterLab shows no widget of a notebook that it does not trust
         if kernel is not None and client.kc is not None:
             client.kc.stop_channels()
     return notebook
