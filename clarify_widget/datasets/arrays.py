@@ -1,0 +1,316 @@
+"""A data set from arrays that are already in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from clarify_widget.arrays import IntArray, check_labels
+from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
+from clarify_widget.datasets.images import ImageList
+from clarify_widget.datasets.splitting import SPLIT_NAMES, split_name, stratified_split
+from clarify_widget.errors import DataError
+
+_HELD_OUT = 0.2
+
+
+def from_arrays(
+    *,
+    labels: Any,
+    images: Any = None,
+    embeddings: Any = None,
+    features: Any = None,
+    predictions: Any = None,
+    groups: Any = None,
+    class_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    split: Any = None,
+    name: str = "arrays",
+    seed: int = 0,
+) -> Dataset:
+    """Make a data set of what is known about n images.
+
+    Every argument up to `groups` is one array for all images, or a mapping {"train": ..., "val": ...,
+    "test": ...} of one array a split; "test" may be left out, and so may any split of any part but the
+    labels. NumPy arrays, lists, pandas columns and torch tensors all do.
+
+    Parameters
+    ----------
+    labels
+        (n,) class indices 0..C-1, or class names (then C names in the order of numpy.unique, unless
+        `class_names` gives another).
+    images
+        n paths, PIL images, arrays, bytes or functions, as `open_image` takes them; an array
+        (n, H, W, 3); any object with `__len__`, `__getitem__`, `name` and `take`; or one function of the
+        row number. Opened only when looked at or embedded.
+    embeddings
+        (n, e) rows in the encoder's space, compared by cosine; without them the images are embedded.
+    features
+        (n, d) what the head trains on; without them the embeddings.
+    predictions
+        (n,) predicted class indices, or names, of a model that was trained elsewhere.
+    groups
+        (n,) ground-truth group indices, or names; only evaluation and oracle baselines look at them.
+    class_names, group_names
+        Names in the order of the indices; by default "class 0", "class 1", ... and "group 0", ...
+    split
+        (n,) "train", "val" or "test", or 0, 1 or 2. Without it 20 % of each class (of each group within
+        it, where groups are known) become val and 20 % test.
+    name
+        What the data set is called.
+    seed
+        Of the split, where none is given.
+
+    Raises
+    ------
+    DataError
+        When lengths, names or values do not fit, when there are neither images nor embeddings nor
+        features, or when a split has no images.
+    """
+    given = {
+        "labels": labels,
+        "images": images,
+        "embeddings": embeddings,
+        "features": features,
+        "predictions": predictions,
+        "groups": groups,
+    }
+    if all(given[part] is None for part in ("images", "embeddings", "features")):
+        raise DataError(
+            "Give images, embeddings or features beside the labels; labels alone cannot be looked at."
+        )
+    parts = _parts_by_split(given, split)
+    parts["labels"], classes = _indices(parts["labels"], class_names, "labels", "class")
+    parts["predictions"], _ = _indices(parts["predictions"], classes, "predictions", "class")
+    parts["groups"], groups_found = _indices(parts["groups"], group_names, "groups", "group")
+    if class_names is None:
+        _check_no_gaps(parts["labels"], len(classes))
+    if split is None and not isinstance(labels, Mapping):
+        parts = _dealt(parts, seed)
+    splits = {
+        key: _split(key, {part: values.get(key) for part, values in parts.items()}) for key in parts["labels"]
+    }
+    return Dataset(
+        name=name,
+        class_names=classes,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
+        group_names=groups_found if parts["groups"] else None,
+    )
+
+
+def _parts_by_split(given: Mapping[str, Any], split: Any) -> dict[str, dict[str, Any]]:
+    """Return {part: {split: values}}; with arrays and no split everything is under "all"."""
+    mappings = {part: isinstance(values, Mapping) for part, values in given.items() if values is not None}
+    if all(mappings.values()):
+        if split is not None:
+            raise DataError("Give either mappings of one array a split, or arrays and split=; not both.")
+        return _from_mappings(given)
+    if any(mappings.values()):
+        as_mapping = [part for part, is_mapping in mappings.items() if is_mapping]
+        as_array = [part for part, is_mapping in mappings.items() if not is_mapping]
+        raise DataError(
+            f"{_listed(as_mapping)} came as a mapping of splits and {_listed(as_array)} as one array; "
+            "give all of them the same way.",
+        )
+    columns = _columns(given)
+    if split is None:
+        return {part: ({} if values is None else {"all": values}) for part, values in columns.items()}
+    return _rows_by_split(columns, _split_codes(split, len(columns["labels"])))
+
+
+def _from_mappings(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    parts = {part: _known_splits(part, mapping or {}) for part, mapping in given.items()}
+    for required in ("train", "val"):
+        if required not in parts["labels"]:
+            found = _listed(list(parts["labels"])) or "none"
+            raise DataError(f"labels need a {required} split; the splits given are: {found}.")
+    for part, values in parts.items():
+        unlabelled = [key for key in values if key not in parts["labels"]]
+        if unlabelled:
+            raise DataError(f"{part} has a {unlabelled[0]} split, but labels has none; give labels for it.")
+    for key in parts["labels"]:
+        columns = _columns({part: values.get(key) for part, values in parts.items()}, where=f"{key} ")
+        for part, column in columns.items():
+            if column is not None:
+                parts[part][key] = column
+    return parts
+
+
+def _known_splits(part: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping with its splits called train, val and test, without those that are None."""
+    unknown = [key for key in mapping if split_name(key) is None]
+    if unknown:
+        raise DataError(f"{part} has a split {unknown[0]!r}; splits are called train, val and test.")
+    return {str(split_name(key)): values for key, values in mapping.items() if values is not None}
+
+
+def _columns(given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Return every part as an array or as images, all with one row an image."""
+    columns: dict[str, Any] = {
+        part: None if values is None else _array(values, where + part)
+        for part, values in given.items()
+        if part != "images"
+    }
+    length = len(columns["labels"])
+    columns["images"] = _image_sequence(given["images"], length, where)
+    for part, values in columns.items():
+        if values is not None and len(values) != length:
+            raise DataError(
+                f"{where}{part} has {len(values)} rows for {length} labels; give one row an image."
+            )
+    return columns
+
+
+def _array(values: Any, name: str) -> np.ndarray[Any, Any]:
+    """Return anything array-like as an array with at least one axis; torch tensors come from any device."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} cannot be made into an array: {error}.") from error
+    if array.ndim == 0:
+        raise DataError(f"{name} must have one row an image; got {type(values).__name__}.")
+    return array
+
+
+def _image_sequence(images: Any, length: int, where: str) -> ImageSequence | None:
+    if images is None:
+        return None
+    if isinstance(images, ImageSequence) and callable(images.name):  # a pandas column has a name that is text
+        return images
+    if callable(images) and not hasattr(images, "__len__"):
+        opener: Callable[[int], Any] = images
+        return ImageList(
+            [partial(opener, row) for row in range(length)], [f"image {row}" for row in range(length)]
+        )
+    if isinstance(images, (str, bytes)):
+        raise DataError(f"{where}images must be one image a label; got a single {type(images).__name__}.")
+    try:
+        return ImageList(list(images))
+    except TypeError as error:
+        raise DataError(
+            f"{where}images must be a sequence of images; got {type(images).__name__}."
+        ) from error
+
+
+def _split_codes(split: Any, length: int) -> IntArray:
+    """Return 0 train, 1 val, 2 test from names or codes."""
+    column = _array(split, "split")
+    if column.shape != (length,):
+        raise DataError(f"split has shape {column.shape} for {length} labels; give one entry an image.")
+    if column.dtype.kind in "iufb":
+        return check_labels(column, num_classes=len(SPLIT_NAMES), name="split")
+    names = [split_name(value) for value in column]
+    unknown = sorted({str(value) for value, known in zip(column, names, strict=True) if known is None})
+    if unknown:
+        raise DataError(f"split must be train, val or test (or 0, 1, 2); got {unknown[:5]}.")
+    return np.array([SPLIT_NAMES.index(str(known)) for known in names], dtype=np.int64)
+
+
+def _rows_by_split(columns: Mapping[str, Any], codes: IntArray) -> dict[str, dict[str, Any]]:
+    rows = {key: np.flatnonzero(codes == code) for code, key in enumerate(SPLIT_NAMES)}
+    for required in ("train", "val"):
+        if not len(rows[required]):
+            raise DataError(f"split leaves no image to {required}; train and val need images.")
+    return {
+        part: (
+            {}
+            if values is None
+            else {key: _rows_of(values, chosen) for key, chosen in rows.items() if len(chosen)}
+        )
+        for part, values in columns.items()
+    }
+
+
+def _rows_of(values: Any, rows: IntArray) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else values.take(rows)
+
+
+def _dealt(parts: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
+    """Return the parts, so far under "all", dealt to train, val and test."""
+    columns: dict[str, Any] = {part: values.get("all") for part, values in parts.items()}
+    strata, groups = columns["labels"], columns["groups"]
+    if groups is not None and len(groups):
+        strata = strata * (groups.max() + 1) + groups
+    codes = stratified_split(strata, val_fraction=_HELD_OUT, test_fraction=_HELD_OUT, seed=seed)
+    return _rows_by_split(columns, codes)
+
+
+def _indices(
+    columns: Mapping[str, Any], names: Sequence[str] | None, part: str, kind: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the columns as indices, and the names that they index."""
+    if not columns:
+        return {}, ()
+    plain = {key: _plain(column, part) for key, column in columns.items()}
+    if all(column.dtype.kind in "biuf" for column in plain.values()):
+        checked = {key: check_labels(column, name=part) for key, column in plain.items()}
+        if names is None:
+            highest = max((int(column.max()) for column in checked.values() if column.size), default=-1)
+            names = [f"{kind} {index}" for index in range(highest + 1)]
+        indices = {
+            key: check_labels(column, num_classes=len(names), name=part) for key, column in checked.items()
+        }
+        return indices, tuple(str(name) for name in names)
+    texts = {key: column.astype(str) for key, column in plain.items()}
+    if names is None:
+        names = np.unique(np.concatenate(list(texts.values()))).tolist()
+    index_of = {str(name): index for index, name in enumerate(names)}
+    unknown = sorted({text for column in texts.values() for text in column.tolist()} - index_of.keys())
+    if unknown:
+        raise DataError(f"{part} has {unknown[:5]}, but the {kind} names are {list(index_of)[:10]}.")
+    coded = {
+        key: np.array([index_of[text] for text in column], dtype=np.int64) for key, column in texts.items()
+    }
+    return coded, tuple(str(name) for name in names)
+
+
+def _plain(column: np.ndarray[Any, Any], part: str) -> np.ndarray[Any, Any]:
+    """Return a 1-D column of numbers or of text; the object columns of pandas become one or the other."""
+    if column.ndim == 2 and part == "predictions":
+        raise DataError(
+            f"predictions must be class indices (n,); got shape {column.shape}. "
+            "For scores or probabilities give predictions.argmax(axis=1).",
+        )
+    if column.ndim != 1:
+        raise DataError(f"{part} must be a 1-D array; got shape {column.shape}.")
+    if column.dtype.kind != "O":
+        return column
+    missing = [row for row, value in enumerate(column) if value is None or _is_nan(value)]
+    if missing:
+        raise DataError(
+            f"{part} are missing in {len(missing)} rows, the first at row {missing[0]}; leave them out."
+        )
+    numeric = all(isinstance(value, (int, np.integer, np.bool_)) for value in column)
+    return column.astype(np.int64) if numeric else column
+
+
+def _is_nan(value: Any) -> bool:
+    """Tell NaN and pandas.NA, the two values whose comparison with themselves is not true."""
+    try:
+        return not bool(value == value)  # noqa: PLR0124 - the definition of NaN
+    except (TypeError, ValueError):
+        return True
+
+
+def _check_no_gaps(labels: Mapping[str, IntArray], num_classes: int) -> None:
+    found = np.unique(np.concatenate(list(labels.values())))
+    if len(found) != num_classes:
+        raise DataError(
+            f"labels must be 0..C-1 without gaps; got {found[:10].tolist()}. "
+            "Map them with numpy.unique(labels, return_inverse=True), or name every class in class_names.",
+        )
+
+
+def _split(key: str, columns: Mapping[str, Any]) -> Split:
+    return Split(name=key, **columns)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,218 @@
+"""From images and phrases to unit rows, with an encoder that is checked and a cache that is never stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.datasets.dataset import UnreadableImage
+from clarify_widget.datasets.images import reason_of
+from clarify_widget.encoders.base import Encoder, template_of
+from clarify_widget.encoders.cache import EmbeddingCache, pixels_identity
+from clarify_widget.errors import EncoderError, ImageReadError, PhraseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import PIL.Image
+
+    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.datasets.dataset import ImageSequence
+
+MAX_PHRASE_LENGTH = 300
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """The rows of the images that could be read.
+
+    Attributes
+    ----------
+    embeddings
+        (m, dim) float32 unit rows.
+    kept
+        (m,) int64, ascending: which of the given images each row belongs to.
+    unreadable
+        The images that were left out, and why.
+    """
+
+    embeddings: FloatArray
+    kept: IntArray
+    unreadable: tuple[UnreadableImage, ...]
+
+
+def embed_images(
+    encoder: Encoder,
+    images: ImageSequence,
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: Path | None = None,
+) -> EmbeddedImages:
+    """Embed every image that can be read.
+
+    Parameters
+    ----------
+    encoder
+        Its `encode_images` gets batches of RGB images.
+    images
+        n images; each is opened once, and not at all when its row is cached.
+    batch_size
+        How many images are open at a time.
+    progress
+        Called with (images done, n) after each batch.
+    cache_dir
+        A folder for the rows. A row is used again only for the same encoder and the same image: a file of
+        the same path, size and times, or, for other images, the same pixels. Several processes may share it.
+
+    Raises
+    ------
+    EncoderError
+        When the encoder answers with another shape, with NaN, or with zero rows.
+    """
+    cache = EmbeddingCache(cache_dir, encoder) if cache_dir is not None else None
+    work = _Embedding(encoder, images, cache)
+    for start in range(0, len(images), batch_size):
+        work.embed(range(start, min(start + batch_size, len(images))))
+        if progress is not None:
+            progress(min(start + batch_size, len(images)), len(images))
+    if cache is not None:
+        cache.write()
+    return work.result()
+
+
+def embed_phrase(encoder: Encoder, phrase: str, template: str | None = None) -> FloatArray:
+    """Embed one phrase, put into the encoder's sentence.
+
+    Parameters
+    ----------
+    encoder
+        Its `encode_text` gets the whole sentence.
+    phrase
+        1 to 300 characters once the space around it is gone.
+    template
+        A sentence with {phrase} in it; by default the encoder's own.
+
+    Returns
+    -------
+    (dim,) float32
+        A unit row.
+
+    Raises
+    ------
+    PhraseError
+        When the phrase is blank or longer than 300 characters.
+    EncoderError
+        When the template lacks {phrase}, or the encoder answers with another shape, NaN or zero.
+    """
+    template = template_of(encoder) if template is None else template
+    if "{phrase}" not in template:
+        raise EncoderError(f"The template {template!r} has no {{phrase}} to put a phrase into.")
+    text = template.replace("{phrase}", check_phrase(phrase))
+    row: FloatArray = unit_rows_of(encoder, encoder.encode_text([text]), 1)[0]
+    return row
+
+
+def check_phrase(phrase: str) -> str:
+    """Return the phrase without the space around it; raises PhraseError when nothing or too much is left."""
+    if not isinstance(phrase, str):
+        raise PhraseError(f"A phrase is text; got {type(phrase).__name__}.")
+    stripped = " ".join(phrase.split())
+    if not stripped:
+        raise PhraseError("The phrase is empty; say what the wrong images have in them, for example 'red'.")
+    if len(stripped) > MAX_PHRASE_LENGTH:
+        raise PhraseError(
+            f"The phrase has {len(stripped):,} characters; use a few words, "
+            f"{MAX_PHRASE_LENGTH} characters at most.",
+        )
+    return stripped
+
+
+def unit_rows_of(encoder: Encoder, answer: object, count: int) -> FloatArray:
+    """Return an encoder's answer as (count, dim) float32 unit rows; EncoderError when it is not that."""
+    if hasattr(answer, "detach"):
+        answer = answer.detach().cpu()
+    try:
+        rows = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EncoderError(
+            f"{encoder.name!r} answered with {type(answer).__name__}, not an array: {error}."
+        ) from error
+    expected = (count, int(encoder.dim))
+    if rows.shape != expected:
+        raise EncoderError(
+            f"{encoder.name!r} answered with shape {rows.shape}; expected {expected}, one row each."
+        )
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and lengths.all()):
+        bad = int(np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))[0])
+        raise EncoderError(
+            f"{encoder.name!r} answered with a zero row, NaN or infinity, first in row {bad} of {count}."
+        )
+    unit: FloatArray = rows / lengths
+    return unit
+
+
+class _Embedding:
+    """The rows found so far, from the cache or from the encoder."""
+
+    def __init__(self, encoder: Encoder, images: ImageSequence, cache: EmbeddingCache | None) -> None:
+        self._encoder = encoder
+        self._images = images
+        self._cache = cache
+        self._rows: dict[int, FloatArray] = {}
+        self._unreadable: list[UnreadableImage] = []
+
+    def embed(self, indices: Sequence[int]) -> None:
+        """Find the rows of these images."""
+        to_encode: list[tuple[int, str | None, PIL.Image.Image]] = []
+        for index in indices:
+            identity = self._file_identity(index)
+            if self._take_cached(index, identity):
+                continue
+            try:
+                image = self._images[index]
+            except ImageReadError as error:
+                self._unreadable.append(UnreadableImage(self._images.name(index), reason_of(error)))
+                continue
+            if self._cache is not None and identity is None:
+                identity = pixels_identity(image)
+                if self._take_cached(index, identity):
+                    continue
+            to_encode.append((index, identity, image))
+        self._encode(to_encode)
+
+    def result(self) -> EmbeddedImages:
+        kept = np.array(sorted(self._rows), dtype=np.int64)
+        rows = (
+            np.stack([self._rows[index] for index in kept]) if len(kept) else np.empty((0, self._encoder.dim))
+        )
+        return EmbeddedImages(rows.astype(np.float32, copy=False), kept, tuple(self._unreadable))
+
+    def _encode(self, to_encode: Sequence[tuple[int, str | None, PIL.Image.Image]]) -> None:
+        if not to_encode:
+            return
+        answer = self._encoder.encode_images([image for _, _, image in to_encode])
+        rows = unit_rows_of(self._encoder, answer, len(to_encode))
+        for (index, identity, _), row in zip(to_encode, rows, strict=True):
+            self._rows[index] = row
+            if self._cache is not None and identity is not None and self._still(index, identity):
+                self._cache.add(identity, row)
+
+    def _take_cached(self, index: int, identity: str | None) -> bool:
+        row = self._cache.get(identity) if self._cache is not None and identity is not None else None
+        if row is not None:
+            self._rows[index] = row
+        return row is not None
+
+    def _file_identity(self, index: int) -> str | None:
+        identity = getattr(self._images, "identity", None)
+        return identity(index) if self._cache is not None and callable(identity) else None
+
+    def _still(self, index: int, identity: str) -> bool:
+        """Tell whether the file is the one that was opened: one replaced meanwhile must not be cached."""
+        now = self._file_identity(index)
+        return now is None or now == identity
