@@ -1,0 +1,18 @@
+"""Phrases against images: similarity, the Error Score, annotations and the slices that they cut."""
+
+from clarify_widget.concepts.annotations import Annotation, Annotations
+from clarify_widget.concepts.error_score import ErrorScore, Separation, error_score, separate
+from clarify_widget.concepts.similarity import similarities
+from clarify_widget.concepts.slices import slice_ids, slice_names
+
+__all__ = [
+    "Annotation",
+    "Annotations",
+    "ErrorScore",
+    "Separation",
+    "error_score",
+    "separate",
+    "similarities",
+    "slice_ids",
+    "slice_names",
+]

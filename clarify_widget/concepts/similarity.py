@@ -1,0 +1,62 @@
+"""Cosine similarity of images and a phrase, both already embedded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.arrays import check_rows
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from clarify_widget.arrays import FloatArray
+
+UNIT_TOLERANCE = 1e-3  # half-precision unit rows pass as they are
+
+
+def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the cosine similarity of every image with one phrase.
+
+    Parameters
+    ----------
+    embeddings
+        (n, e) image embeddings; rows that are not unit rows are scaled to be.
+    phrase_embedding
+        (e,) text embedding, likewise.
+
+    Returns
+    -------
+    (n,) float32 in -1..1.
+
+    Raises
+    ------
+    DataError
+        When the widths differ, a number is NaN or infinite, or a row is all zeros and so has no direction.
+    """
+    images = check_rows(embeddings, name="embeddings")
+    phrase = check_rows(np.atleast_2d(np.asarray(phrase_embedding)), name="phrase_embedding")
+    if phrase.shape != (1, images.shape[1]):
+        raise DataError(
+            f"phrase_embedding must be one row of width {images.shape[1]}, as the image embeddings are; "
+            f"got shape {np.shape(phrase_embedding)}. Embed both with the same encoder.",
+        )
+    text = phrase[0] / _lengths(phrase, "phrase_embedding")[0]
+    lengths = _lengths(images, "embeddings")
+    cosines = images @ text.astype(images.dtype)
+    if np.abs(lengths - 1).max(initial=0.0) > UNIT_TOLERANCE:
+        cosines = cosines / lengths
+    return np.clip(cosines, -1, 1).astype(np.float32)
+
+
+def _lengths(rows: FloatArray, name: str) -> npt.NDArray[np.float64]:
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    if not lengths.all():
+        zeros = np.flatnonzero(lengths == 0)
+        raise DataError(
+            f"{name} has {len(zeros)} rows of zeros, the first at row {zeros[0]}; "
+            "a row without a direction has no similarity. Leave those images out or embed them again.",
+        )
+    return lengths

@@ -1,0 +1,14 @@
+"""What a model gets right, by class and group, and how sure that is."""
+
+from clarify_widget.evaluation.intervals import PairedTest, paired_test, wilson_interval
+from clarify_widget.evaluation.metrics import CellAccuracy, Evaluation, accuracy_by_cell, evaluate
+
+__all__ = [
+    "CellAccuracy",
+    "Evaluation",
+    "PairedTest",
+    "accuracy_by_cell",
+    "evaluate",
+    "paired_test",
+    "wilson_interval",
+]

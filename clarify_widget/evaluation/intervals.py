@@ -1,0 +1,93 @@
+"""How far an accuracy, or a change of it, may be chance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def wilson_interval(correct: int, size: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of an accuracy.
+
+    Parameters
+    ----------
+    correct
+        Number of images that are right, 0..size.
+    size
+        Number of images; the interval of none is (nan, nan).
+    confidence
+        Coverage, in 0..1.
+
+    Raises
+    ------
+    DataError
+        When the counts are impossible.
+
+    Notes
+    -----
+    Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    """
+    from scipy.stats import binomtest  # half a second that `import clarify_widget` need not pay
+
+    if not 0 <= correct <= size:
+        raise DataError(f"{correct} right of {size} images is impossible.")
+    if size == 0:
+        return math.nan, math.nan
+    interval = binomtest(int(correct), int(size)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Two models on the same images.
+
+    Attributes
+    ----------
+    fixed
+        Number of images that only the second model gets right.
+    broken
+        Number of images that only the first one gets right.
+    p_value
+        Two-sided exact McNemar test; 1.0 when no image changed.
+    """
+
+    fixed: int
+    broken: int
+    p_value: float
+
+
+def paired_test(before_correct: npt.ArrayLike, after_correct: npt.ArrayLike) -> PairedTest:
+    """Test whether more images were fixed than broken, or fewer, than chance would have it.
+
+    Parameters
+    ----------
+    before_correct, after_correct
+        (n,) booleans, row i of both is the same image.
+
+    Raises
+    ------
+    DataError
+        When the two do not belong to the same images.
+
+    Notes
+    -----
+    McNemar, "Note on the sampling error of the difference between correlated proportions" (1947), exact form.
+    """
+    from scipy.stats import binomtest  # half a second that `import clarify_widget` need not pay
+
+    before, after = np.asarray(before_correct, dtype=bool), np.asarray(after_correct, dtype=bool)
+    if before.ndim != 1 or before.shape != after.shape:
+        raise DataError(
+            f"Before and after must be 1-D over the same images; got {before.shape} and {after.shape}."
+        )
+    fixed, broken = int((~before & after).sum()), int((before & ~after).sum())
+    p_value = float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
+    return PairedTest(fixed, broken, p_value)

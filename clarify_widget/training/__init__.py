@@ -1,0 +1,17 @@
+"""The linear head: sample weights, objectives, solvers."""
+
+from clarify_widget.training.fit import OBJECTIVES, train_head
+from clarify_widget.training.head import FitReport, Head, LinearHead, head_from
+from clarify_widget.training.lbfgs import FitProgress
+from clarify_widget.training.weights import sample_weights
+
+__all__ = [
+    "OBJECTIVES",
+    "FitProgress",
+    "FitReport",
+    "Head",
+    "LinearHead",
+    "head_from",
+    "sample_weights",
+    "train_head",
+]

@@ -1,0 +1,269 @@
+"""The linear last layer, with its own normalisation, and adapters for layers that others trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from clarify_widget.arrays import check_rows
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from clarify_widget.arrays import FloatArray, IntArray
+
+    Vector = npt.NDArray[np.float64]
+
+
+class Head(Protocol):
+    """Anything that classifies rows of raw features."""
+
+    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return logits (n, C)."""
+        ...
+
+    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return probabilities (n, C)."""
+        ...
+
+    def predict(self, features: npt.ArrayLike) -> IntArray:
+        """Return class indices (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """How a fit ended.
+
+    Attributes
+    ----------
+    objective_value
+        What was minimised, penalty included, in nats.
+    gradient_norm
+        Euclidean norm of its gradient; for the worst-cell objectives that of the last smooth problem.
+    duality_gap
+        objective_value minus a proven lower bound of the optimum: no head is better by more than this.
+    iterations
+        Passes of the solver.
+    stopped_because
+        A sentence for people.
+    """
+
+    objective_value: float
+    gradient_norm: float
+    duality_gap: float | None
+    iterations: int
+    stopped_because: str
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """A linear classifier of raw features: rows to unit length, standardise, then logits = x W + b.
+
+    Attributes
+    ----------
+    mean, scale
+        (d,) of the unit-length training rows; constant columns have scale 1.
+    weights
+        W (d, C).
+    bias
+        b (C,).
+    objective
+        What it was trained for, one of `OBJECTIVES`.
+    l2
+        Strength of the penalty l2/2 * ||W||^2.
+    report
+        How the fit ended.
+    """
+
+    mean: Vector
+    scale: Vector
+    weights: Vector
+    bias: Vector
+    objective: str
+    l2: float
+    report: FitReport
+
+    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return logits.
+
+        Parameters
+        ----------
+        features
+            (n, d) raw features, as `train_head` took them.
+
+        Returns
+        -------
+        (n, C) float64, also for two classes.
+
+        Raises
+        ------
+        DataError
+            When the width differs from the training features', or a number is NaN.
+        """
+        rows = check_rows(features)
+        if rows.shape[1] != len(self.mean):
+            raise DataError(f"This head takes features of width {len(self.mean)}; got {rows.shape[1]}.")
+        return unit_rows(rows) @ (self.weights / self.scale[:, None]) + self._folded_bias()
+
+    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return (n, C) class probabilities of raw features (n, d)."""
+        return softmax(self.decision_function(features))
+
+    def predict(self, features: npt.ArrayLike) -> IntArray:
+        """Return (n,) class indices of raw features (n, d)."""
+        return np.argmax(self.decision_function(features), axis=1)
+
+    def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Return every array, the report included, ready for safetensors; objective and l2 go beside them."""
+        report = self.report
+        gap = np.nan if report.duality_gap is None else report.duality_gap
+        numbers = [report.objective_value, report.gradient_norm, gap, report.iterations]
+        return {
+            "mean": self.mean,
+            "scale": self.scale,
+            "weights": self.weights,
+            "bias": self.bias,
+            "report": np.array(numbers, dtype=np.float64),
+            "stopped_because": np.frombuffer(report.stopped_because.encode(), dtype=np.uint8),
+        }
+
+    @classmethod
+    def from_tensors(
+        cls,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        *,
+        objective: str,
+        l2: float,
+    ) -> LinearHead:
+        """Return the head that `to_tensors` wrote.
+
+        Raises
+        ------
+        DataError
+            When arrays are missing or do not fit together.
+        """
+        try:
+            parts = {name: np.array(tensors[name], dtype=np.float64) for name in _ARRAYS}
+            value, norm, gap, iterations = np.asarray(tensors["report"], dtype=np.float64)
+            reason = np.asarray(tensors["stopped_because"], dtype=np.uint8).tobytes().decode()
+        except (KeyError, ValueError) as error:
+            raise DataError(f"These tensors are not a saved head: {error}.") from error
+        width, classes = parts["weights"].shape if parts["weights"].ndim == 2 else (-1, -1)
+        for name, shape in {"mean": (width,), "scale": (width,), "bias": (classes,)}.items():
+            if parts[name].shape != shape:
+                shapes = {part: array.shape for part, array in parts.items()}
+                raise DataError(f"The arrays of the saved head do not fit together: {shapes}.")
+        report = FitReport(value, norm, None if np.isnan(gap) else gap, int(iterations), reason)
+        return cls(**parts, objective=objective, l2=l2, report=report)
+
+    def _folded_bias(self) -> Vector:
+        folded: Vector = self.bias - (self.mean / self.scale) @ self.weights
+        return folded
+
+
+_ARRAYS = ("mean", "scale", "weights", "bias")
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignHead:
+    """A linear layer that was trained elsewhere, on features as they are.
+
+    Attributes
+    ----------
+    weights
+        W (d, C).
+    bias
+        b (C,).
+    """
+
+    weights: Vector
+    bias: Vector
+
+    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return (n, C) logits of features (n, d); raises DataError when the width differs."""
+        rows = check_rows(features)
+        if rows.shape[1] != len(self.weights):
+            raise DataError(f"This layer takes features of width {len(self.weights)}; got {rows.shape[1]}.")
+        logits: Vector = rows @ self.weights + self.bias
+        return logits
+
+    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return (n, C) class probabilities of features (n, d)."""
+        return softmax(self.decision_function(features))
+
+    def predict(self, features: npt.ArrayLike) -> IntArray:
+        """Return (n,) class indices of features (n, d)."""
+        return np.argmax(self.decision_function(features), axis=1)
+
+
+def head_from(model: Any, num_classes: int) -> Head:
+    """Return a head over a linear layer that was trained elsewhere.
+
+    Parameters
+    ----------
+    model
+        A LinearHead (returned as it is), a fitted scikit-learn linear classifier (`coef_`, `intercept_`), or a
+        `torch.nn.Linear`. Features reach it as they are, without normalisation.
+    num_classes
+        C.
+
+    Raises
+    ------
+    DataError
+        When it is none of these, or does not have C outputs.
+    """
+    if isinstance(model, (LinearHead, ForeignHead)):
+        head: LinearHead | ForeignHead = model
+    elif hasattr(model, "coef_") and hasattr(model, "intercept_"):
+        _check_classes(model, num_classes)
+        head = _from_rows(np.asarray(model.coef_), model.intercept_)
+    elif hasattr(model, "weight") and hasattr(model, "in_features"):
+        bias = None if model.bias is None else model.bias.detach().cpu().double().numpy()
+        head = _from_rows(model.weight.detach().cpu().double().numpy(), bias)
+    else:
+        raise DataError(
+            f"head must be a LinearHead, a fitted scikit-learn linear classifier or a torch.nn.Linear; "
+            f"got {type(model).__name__}. For any other model pass predictions= instead.",
+        )
+    if head.weights.shape[1] != num_classes:
+        raise DataError(f"The head has {head.weights.shape[1]} outputs for {num_classes} classes.")
+    return head
+
+
+def _check_classes(model: Any, num_classes: int) -> None:
+    classes = getattr(model, "classes_", np.arange(num_classes))
+    if not np.array_equal(classes, np.arange(num_classes)):
+        raise DataError(
+            f"The classifier was fitted on labels {list(classes)}; expected 0..{num_classes - 1}, "
+            "so that its outputs mean the same classes.",
+        )
+
+
+def _from_rows(rows: Vector, bias: npt.ArrayLike | None) -> ForeignHead:
+    rows = np.atleast_2d(rows).astype(np.float64)
+    offsets = np.zeros(len(rows)) if bias is None else np.ravel(np.asarray(bias, dtype=np.float64))
+    offsets = np.broadcast_to(offsets, (len(rows),))
+    if len(rows) == 1:  # one row is the second class against the first
+        rows, offsets = np.vstack([-rows, rows]) / 2, np.array([-offsets[0], offsets[0]]) / 2
+    return ForeignHead(np.ascontiguousarray(rows.T), offsets)
+
+
+def unit_rows(rows: FloatArray) -> npt.NDArray[np.float64]:
+    """Return rows scaled to unit length in float64; rows of zeros stay."""
+    wide = rows.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    wide /= np.where(lengths > 0, lengths, 1)[:, None]
+    return wide
+
+
+def softmax(logits: Vector) -> npt.NDArray[np.float64]:
+    """Return row-wise probabilities of logits (n, C)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Vector = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities

@@ -1,0 +1,145 @@
+"""Minimise the worst cell's mean loss + penalty: exponential multipliers around a smooth solver.
+
+The least maximum over cells is also the greatest weighted-mean optimum over cell weights q (von Neumann, Sion). So
+each round replaces the maximum by a soft maximum tilted towards the current q, minimises that exactly, and lets the
+tilted weights be the next q. That is a proximal-point step on the concave dual in relative entropy: it needs no step
+size, and no temperature near zero. After each round the dual value at q bounds the optimum from below, so the
+distance left is known and reported, not guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify_widget.training.lbfgs import FitProgress, Minimum, minimise
+from clarify_widget.training.risks import SoftMaximum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from clarify_widget.training.models import Model
+    from clarify_widget.training.risks import Cells
+
+    Vector = npt.NDArray[np.float64]
+
+RELATIVE_GAP = 1e-6
+MAX_ROUNDS = 60
+FIRST_TEMPERATURE = 0.3  # times the objective
+COOLING = 0.5
+LOWEST_TEMPERATURE = 1e-3  # times the objective
+SMALLEST_WEIGHT = 1e-12  # so that a cell can come back
+
+
+@dataclass(frozen=True, eq=False)
+class WorstCaseMinimum:
+    """Where the rounds stopped.
+
+    Attributes
+    ----------
+    minimum
+        Best parameters seen, with the worst cell's objective there.
+    lower_bound
+        A value that no parameters can go below.
+    """
+
+    minimum: Minimum
+    lower_bound: float
+
+
+def minimise_worst_cell(
+    model: Model,
+    cells: Cells,
+    start: Vector,
+    *,
+    progress: Callable[[FitProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> WorstCaseMinimum:
+    """Minimise max_k mean_k(losses) + penalty to a relative duality gap of 1e-6.
+
+    Parameters
+    ----------
+    model
+        The linear model.
+    cells
+        The K cells.
+    start
+        Parameters to begin with.
+    progress, cancelled
+        As `minimise`.
+
+    Raises
+    ------
+    CancelledError
+        When `cancelled` says so.
+
+    Notes
+    -----
+    Tseng and Bertsekas, "On the convergence of the exponential multiplier method for convex programming" (1993).
+    """
+    weights = np.full(cells.count, 1 / cells.count)
+    temperature = FIRST_TEMPERATURE
+    reporter = _Rounds(progress)
+    best: Minimum | None = None
+    lower_bound = -np.inf
+    parameters = start
+    iterations = 0
+    for _ in range(MAX_ROUNDS):
+        scale = _worst(model, cells, parameters)
+        risk = SoftMaximum(cells, weights, temperature * scale)
+        found = minimise(
+            model,
+            risk,
+            parameters,
+            tolerance=1e-7 * scale,
+            progress=reporter.within(iterations),
+            cancelled=cancelled,
+        )
+        parameters = found.parameters
+        iterations += found.iterations
+        predictions = model.predict(parameters)
+        tilted = risk.tilt(predictions.losses)
+        lower_bound = max(lower_bound, model.dual_value(cells.spread(tilted), predictions))
+        value = float(cells.means(predictions.losses).max()) + model.penalty(parameters)[0]
+        if best is None or value < best.value:
+            best = replace(found, value=value)
+        gap = (best.value - lower_bound) / best.value
+        reporter.round_done(gap)
+        if gap <= RELATIVE_GAP:
+            reason = f"the duality gap is below {RELATIVE_GAP:.1g} of the objective"
+            return WorstCaseMinimum(replace(best, iterations=iterations, stopped_because=reason), lower_bound)
+        weights = np.maximum(tilted, SMALLEST_WEIGHT)
+        weights /= weights.sum()
+        temperature = max(temperature * COOLING, LOWEST_TEMPERATURE)
+    assert best is not None
+    reason = f"{MAX_ROUNDS} rounds left a duality gap of {gap:.1g} of the objective"
+    return WorstCaseMinimum(replace(best, iterations=iterations, stopped_because=reason), lower_bound)
+
+
+def _worst(model: Model, cells: Cells, parameters: Vector) -> float:
+    worst = float(cells.means(model.predict(parameters).losses).max())
+    return worst + model.penalty(parameters)[0]
+
+
+class _Rounds:
+    """Turns the solver's progress within a round into progress of the whole."""
+
+    def __init__(self, progress: Callable[[FitProgress], None] | None) -> None:
+        self._progress = progress
+        self._fraction = 0.0
+
+    def within(self, iterations_before: int) -> Callable[[FitProgress], None] | None:
+        progress = self._progress
+        if progress is None:
+            return None
+        return lambda step: progress(
+            replace(step, iteration=iterations_before + step.iteration, fraction=self._fraction),
+        )
+
+    def round_done(self, gap: float) -> None:
+        done = np.log(min(max(gap, RELATIVE_GAP), 1.0)) / np.log(RELATIVE_GAP)
+        self._fraction = max(self._fraction, float(done))

@@ -1,0 +1,97 @@
+"""Risks: one number made of all images' losses, and how much each image weighs in it.
+
+Each is convex and never falls when a loss rises, so its derivative by the losses is a set of weights, and those
+weights make a weighted-mean problem whose optimum bounds the risk's from below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from clarify_widget.arrays import IntArray
+
+    Vector = npt.NDArray[np.float64]
+
+
+class Risk(Protocol):
+    """A number made of losses, with its derivative by them."""
+
+    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+        """Return the risk and the (n,) weights of the images."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedMean:
+    """The mean loss under fixed weights (n,) that sum to 1."""
+
+    weights: Vector
+
+    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+        """Return the weighted mean and the weights."""
+        return float(self.weights @ losses), self.weights
+
+
+class Cells:
+    """Disjoint cells of images and the mean loss of each.
+
+    Parameters
+    ----------
+    cells
+        (n,) cell of each image; numbers without images are dropped.
+    """
+
+    def __init__(self, cells: IntArray) -> None:
+        _, self._cells = np.unique(cells, return_inverse=True)
+        self._sizes = np.bincount(self._cells)
+        self.count = len(self._sizes)
+
+    def means(self, losses: Vector) -> Vector:
+        """Return the mean loss of each cell (K,)."""
+        means: Vector = np.bincount(self._cells, weights=losses) / self._sizes
+        return means
+
+    def spread(self, cell_weights: Vector) -> Vector:
+        """Return the (n,) image weights that give each cell its weight."""
+        weights: Vector = (cell_weights / self._sizes)[self._cells]
+        return weights
+
+
+@dataclass(frozen=True, eq=False)
+class SoftMaximum:
+    """temperature * log(sum_k prior_k * exp(mean_k / temperature)), close to the worst cell's mean from below.
+
+    Attributes
+    ----------
+    cells
+        K cells.
+    prior
+        (K,) positive, sums to 1.
+    temperature
+        In nats; the lower, the closer.
+    """
+
+    cells: Cells
+    prior: Vector
+    temperature: float
+
+    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+        """Return the soft maximum and the image weights of its tilted cell weights."""
+        scores = np.log(self.prior) + self.cells.means(losses) / self.temperature
+        highest = scores.max()
+        powers = np.exp(scores - highest)
+        total = powers.sum()
+        return self.temperature * float(highest + np.log(total)), self.cells.spread(powers / total)
+
+    def tilt(self, losses: Vector) -> Vector:
+        """Return the (K,) cell weights: prior * exp(mean / temperature), normalised."""
+        scores = np.log(self.prior) + self.cells.means(losses) / self.temperature
+        powers = np.exp(scores - scores.max())
+        tilted: Vector = powers / powers.sum()
+        return tilted
