@@ -1,0 +1,247 @@
+"""What a Session knows, as JSON and bytes: the one form that the widget and the report both show.
+
+Pure functions from a Session and its records to plain values. JSON has no nan, so a rate that does not exist
+is null.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts import Annotation, Annotations
+    from clarify_widget.datasets.dataset import UnreadableImage
+    from clarify_widget.session.results import ClassSummary, Comparison, ComparisonRow, PhraseScore
+    from clarify_widget.session.session import Session, SplitName
+
+Json = dict[str, Any]
+
+EXAMPLE_BYTES = 9
+"""One image in `pack_examples`: int32 row, float32 similarity, uint8 correct."""
+
+CHANGED_SHOWN = 60
+"""How many fixed, and how many broken, images a comparison names."""
+
+UNREADABLE_SHOWN = 5
+
+_OBJECTIVES = {
+    "slice_balanced": "Slices count equally",
+    "worst_slice": "Worst slice",
+    "class_balanced": "Classes count equally",
+    "worst_class": "Worst class",
+    "dfr": "True groups count equally",
+    "group_dro": "Worst true group",
+}
+_NEEDS_GROUPS = frozenset({"dfr", "group_dro"})
+
+
+def facts(session: Session) -> Json:
+    """Return what is true of the whole session, whichever class and phrase are shown."""
+    retraining = session.retraining
+    return {
+        "classes": [class_json(summary) for summary in session.classes()],
+        "annotations": annotations_json(session.annotations),
+        "comparison": None if retraining is None else comparison_json(retraining.comparison),
+        "can_undo": session.undoable,
+        "notes": notes(session.unreadable()),
+    }
+
+
+def class_view(
+    session: Session, class_name: str, scored: PhraseScore | None, threshold: float | None = None
+) -> Json:
+    """Return everything that changes with the class and phrase that are shown.
+
+    Parameters
+    ----------
+    scored
+        The phrase that is shown; None shows the class without one.
+    threshold
+        Where the user put it; None means the threshold of the annotation if the phrase is kept, else that of
+        the Error Score.
+    """
+    members = session.members(class_name)
+    if scored is None:
+        similar = np.full(len(members.indices), np.nan, dtype=np.float32)
+        threshold = None
+    else:
+        similar = session.similarities(scored.phrase)[members.indices]
+        if threshold is None:
+            threshold = kept_threshold(session.annotations, class_name, scored.phrase)
+        threshold = scored.threshold if threshold is None else threshold
+    return {
+        "class_name": class_name,
+        "phrase": "" if scored is None else scored.phrase,
+        "threshold": threshold,
+        "examples": pack_examples(members.indices, similar, members.correct),
+        "score": None if scored is None else score_json(scored),
+        "history": history_json(session.history(class_name)),
+    }
+
+
+def kept_threshold(annotations: Annotations, class_name: str, phrase: str) -> float | None:
+    """Return the threshold that a phrase was kept with; None when it is not kept."""
+    return next((kept.threshold for kept in annotations.of_class(class_name) if kept.phrase == phrase), None)
+
+
+def tried_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore | None:
+    """Return the score of a phrase that was tried for a class, with its marks as they are now."""
+    if not phrase or class_name not in session.class_names:
+        return None
+    return next((tried for tried in session.history(class_name) if tried.phrase == phrase), None)
+
+
+def pack_examples(indices: IntArray, similar: FloatArray, correct: BoolArray) -> bytes:
+    """Return n int32 rows, then n float32 similarities, then n uint8 flags, little-endian: 9 n bytes."""
+    return (
+        np.asarray(indices).astype("<i4").tobytes()
+        + np.asarray(similar).astype("<f4").tobytes()
+        + np.asarray(correct).astype("u1").tobytes()
+    )
+
+
+def class_json(summary: ClassSummary) -> Json:
+    """Return one class of the picker."""
+    return {
+        "name": summary.name,
+        "size": summary.size,
+        "wrong": summary.wrong,
+        "error_rate": _number(summary.error_rate),
+        "annotated": summary.annotated,
+    }
+
+
+def score_json(scored: PhraseScore) -> Json:
+    """Return the Error Score of the phrase that is shown."""
+    return {
+        "class_name": scored.class_name,
+        "phrase": scored.phrase,
+        "score": scored.score,
+        "threshold": scored.threshold,
+        "direction": scored.direction,
+        "p_value": _number(scored.p_value),
+        "wrong": scored.wrong,
+        "correct": scored.correct,
+        "unknown_words": list(scored.unknown_words),
+        "sentence": scored.sentence,
+        "warning": scored.warning,
+    }
+
+
+def history_json(history: Iterable[PhraseScore]) -> list[Json]:
+    """Return the phrases that were tried for a class, in the order given."""
+    return [
+        {
+            "phrase": tried.phrase,
+            "score": tried.score,
+            "threshold": tried.threshold,
+            "direction": tried.direction,
+            "p_value": _number(tried.p_value),
+            "best": tried.best,
+            "kept": tried.kept,
+        }
+        for tried in history
+    ]
+
+
+def annotations_json(annotations: Iterable[Annotation]) -> list[Json]:
+    """Return the annotations that were kept, in the order given."""
+    return [
+        {
+            "class_name": kept.class_name,
+            "phrase": kept.phrase,
+            "threshold": kept.threshold,
+            "score": None if kept.score is None else _number(kept.score),
+        }
+        for kept in annotations
+    ]
+
+
+def comparison_json(comparison: Comparison) -> Json:
+    """Return a before/after table and the first images that changed sides."""
+    return {
+        "objective": comparison.objective,
+        "split": comparison.split,
+        "rows": [_row_json(row) for row in comparison.rows],
+        "fixed": len(comparison.fixed),
+        "broken": len(comparison.broken),
+        "fixed_indices": comparison.fixed[:CHANGED_SHOWN].tolist(),
+        "broken_indices": comparison.broken[:CHANGED_SHOWN].tolist(),
+        "p_value": _number(comparison.p_value),
+        "sentence": comparison.sentence,
+        "notes": list(comparison.notes),
+    }
+
+
+def objectives_json(session: Session) -> list[Json]:
+    """Return the objectives that this data set allows: those over true groups only where groups are known."""
+    groups_known = session.dataset.train.groups is not None
+    return [
+        {"value": value, "label": label}
+        for value, label in _OBJECTIVES.items()
+        if groups_known or value not in _NEEDS_GROUPS
+    ]
+
+
+def image_json(session: Session, split: SplitName, index: int) -> Json:
+    """Return what is known of one image beside its pixels.
+
+    Raises
+    ------
+    DataError
+        When there is no such split, or no such image in it.
+    """
+    labels = _labels(session, split)
+    if not 0 <= index < len(labels):
+        raise DataError(f"{split} has images 0 to {len(labels) - 1}; got {index}.")
+    label, predicted = int(labels[index]), int(session.predictions(split)[index])
+    return {
+        "index": index,
+        "name": session.image_name(index, split),
+        "label": session.class_names[label],
+        "predicted": session.class_names[predicted],
+        "correct": label == predicted,
+    }
+
+
+def notes(unreadable: Sequence[UnreadableImage]) -> list[str]:
+    """Return what people should know about the data before they look at it."""
+    if not unreadable:
+        return []
+    named = "; ".join(f"{image.name}: {image.reason}" for image in unreadable[:UNREADABLE_SHOWN])
+    more = f"; and {len(unreadable) - UNREADABLE_SHOWN:,} more" if len(unreadable) > UNREADABLE_SHOWN else ""
+    what = "1 image" if len(unreadable) == 1 else f"{len(unreadable):,} images"
+    return [f"Left out {what} that cannot be read: {named}{more}."]
+
+
+def _row_json(row: ComparisonRow) -> Json:
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "size": row.size,
+        "before": _number(row.before),
+        "before_low": _number(row.before_interval[0]),
+        "before_high": _number(row.before_interval[1]),
+        "after": _number(row.after),
+        "after_low": _number(row.after_interval[0]),
+        "after_high": _number(row.after_interval[1]),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _labels(session: Session, name: str) -> IntArray:
+    for split in session.dataset.splits():
+        if split.name == name:
+            return split.labels
+    raise DataError(f"{session.dataset.name} has no {name!r} split.")

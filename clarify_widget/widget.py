@@ -1,0 +1,619 @@
+"""ClarifyWidget: the loop of a Session as a notebook widget.
+
+The page holds what it needs to draw a histogram and to drag a threshold without asking; everything else it
+asks for with a request `{id, type, ...}` and gets exactly one answer `{id, ok, result}` or `{id, ok, error}`.
+Small truths are traits, so that a reload, a second view and Python all see the same; images are answers, so
+that they never end up in a saved notebook. No arithmetic happens here: Session computes, `presentation` puts
+it into JSON.
+
+Handlers run beside the cells of the user. One re-entrant lock, that of the Session, is around every change of
+a trait, and whatever takes time runs on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import difflib
+import logging
+import math
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from clarify_widget.background import Lane, start_thread
+from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
+from clarify_widget.session import presentation
+from clarify_widget.session.session import Session
+from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from clarify_widget.concepts import Annotation
+    from clarify_widget.session.presentation import Json
+    from clarify_widget.session.results import Comparison, PhraseScore
+    from clarify_widget.session.session import Event
+    from clarify_widget.training import FitProgress
+
+    _Answer = tuple[Json, list[bytes]]
+    _Handler = Callable[["_Request"], _Answer]
+
+logger = logging.getLogger(__name__)
+
+_STATIC = Path(__file__).parent / "static"
+_THEMES = ("auto", "light", "dark")
+_READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
+_SECONDS_BETWEEN_UPDATES = 0.1
+_MOST_THUMBNAILS = 64
+_THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One retraining; a later one replaces it."""
+
+    objective: str
+    follows: _Run | None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a page asks for."""
+
+    id: str
+    type: str
+    fields: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        value = self.fields.get(name)
+        if not isinstance(value, str):
+            raise ClarifyError(f"A {self.type} request needs {name!r} as text; got {value!r}.")
+        return value
+
+    def number(self, name: str) -> float:
+        value = self.fields.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ClarifyError(f"A {self.type} request needs {name!r} as a finite number; got {value!r}.")
+        return float(value)
+
+    def whole_numbers(self, name: str, most: int) -> list[int]:
+        values = self.fields.get(name)
+        if not isinstance(values, list) or not all(type(value) is int for value in values):
+            raise ClarifyError(f"A {self.type} request needs {name!r} as a list of whole numbers.")
+        if len(values) > most:
+            raise ClarifyError(f"A {self.type} request may name {most} images; got {len(values)}.")
+        return values
+
+
+class ClarifyWidget(anywidget.AnyWidget):
+    """See what a classifier gets wrong, say it in words, and retrain.
+
+    Parameters
+    ----------
+    session
+        What is looked at; it is fitted first if it was not.
+    theme
+        "auto" follows the notebook; "light" or "dark" overrides it.
+    objective
+        What retraining minimises; see `train_head`.
+
+    Attributes
+    ----------
+    class_name, phrase, threshold
+        What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+
+    Raises
+    ------
+    TypeError
+        When `session` is not a Session, or for an argument that does not exist.
+    traitlets.TraitError
+        When a trait is given a value that it cannot have.
+    """
+
+    _esm = _STATIC / "widget.js"
+    _css = _STATIC / "widget.css"
+
+    dataset_name = traitlets.Unicode(read_only=True).tag(sync=True)
+    encoder_name = traitlets.Unicode(read_only=True).tag(sync=True)
+    classes = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    class_name = traitlets.Unicode().tag(sync=True)
+    phrase = traitlets.Unicode().tag(sync=True)
+    threshold = traitlets.Float(None, allow_none=True).tag(sync=True)
+    objective = traitlets.Unicode("slice_balanced").tag(sync=True)
+    objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    theme = traitlets.Unicode("auto").tag(sync=True)
+    examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    annotations = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    status = traitlets.Dict(default_value={**_READY, "state": "loading"}, read_only=True).tag(sync=True)
+    comparison = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        theme: str = "auto",
+        objective: str = "slice_balanced",
+        **unknown: Any,
+    ) -> None:
+        _reject(unknown)
+        if not isinstance(session, Session):
+            raise TypeError(
+                f"ClarifyWidget shows a Session; got {type(session).__name__}. "
+                "Make one first: cw.ClarifyWidget(cw.Session(dataset)).",
+            )
+        self.session = session
+        self._publishing = False
+        self._assigned: Json | None = None
+        self._page = contextvars.copy_context()
+        self._dragged: dict[tuple[str, str], float] = {}
+        self._thumbnails = ThumbnailCache()
+        self._run: _Run | None = None
+        self._scoring_threads: set[int] = set()
+        self._view_lane = Lane("clarify-widget view")
+        self._image_lane = Lane("clarify-widget images")
+        self._unsubscribe: Callable[[], None] = lambda: None
+        super().__init__()
+        try:
+            self._open(theme, objective)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, theme: str, objective: str) -> None:
+        if not self.session.fitted:
+            self.session.fit(self._show_loading)
+        self._publish(
+            dataset_name=self.session.dataset.name,
+            encoder_name=self.session.encoder.name,
+            objectives=presentation.objectives_json(self.session),
+            status=_READY,
+            **presentation.facts(self.session),
+            **presentation.class_view(self.session, self.session.classes()[0].name, None),
+        )
+        self.theme = theme
+        self.objective = objective
+        self.on_msg(self._on_request)
+        self._unsubscribe = self.session.subscribe(self._on_session_event)
+
+    # -- the verbs of the loop, on what is shown
+
+    def keep(
+        self,
+        class_name: str | None = None,
+        phrase: str | None = None,
+        threshold: float | None = None,
+    ) -> Annotation:
+        """Keep a phrase; without arguments, the one that is shown, at its threshold.
+
+        Raises
+        ------
+        PhraseError
+            When nothing is named and nothing is shown.
+        """
+        class_name = self.class_name if class_name is None else class_name
+        phrase = self.phrase if phrase is None else phrase
+        if not phrase.strip():
+            raise PhraseError("There is no phrase to keep yet; type one first, for example w.phrase = 'red'.")
+        if threshold is None and (class_name, phrase) == (self.class_name, self.phrase):
+            threshold = self.threshold
+        return self.session.annotate(class_name, phrase, threshold)
+
+    def remove(self, class_name: str | None = None, phrase: str | None = None) -> None:
+        """Take back a phrase that was kept; without arguments, the one that is shown."""
+        self.session.remove(
+            self.class_name if class_name is None else class_name,
+            self.phrase if phrase is None else phrase,
+        )
+
+    def undo(self) -> str:
+        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        return self.session.undo()
+
+    def retrain(self, objective: str | None = None, *, wait: bool = False) -> Comparison | None:
+        """Retrain with what was kept, beside the cells; progress is in `status`, the end in `comparison`.
+
+        Parameters
+        ----------
+        objective
+            What is minimised; None takes the trait of that name.
+        wait
+            Train in this thread instead, and return the comparison.
+
+        Raises
+        ------
+        NotFittedError, EmptySliceError
+            With `wait`; without it they are shown in the widget.
+        """
+        run = self._begin_run(objective)
+        if wait:
+            return self._train(run)
+        self._train_beside(run)
+        return None
+
+    def cancel(self) -> None:
+        """Stop retraining, if it runs; the model stays as it was."""
+        with self.session.lock:
+            if self._run is not None:
+                self._run.cancelled.set()
+                self._publish(status={**self.status, "message": "Stopping"})
+
+    def close(self) -> None:
+        """Stop what runs, let go of the session and remove every view."""
+        if self._run is not None:
+            self._run.cancelled.set()
+        self._unsubscribe()
+        super().close()
+
+    # -- retraining
+
+    def _begin_run(self, objective: str | None) -> _Run:
+        with self.session.lock:
+            if objective is not None:
+                self.objective = objective
+            if self._run is not None:
+                self._run.cancelled.set()
+            self._run = run = _Run(self.objective, follows=self._run)
+            self._publish(error=None, status=_retraining(run, None))
+            return run
+
+    def _train_beside(self, run: _Run) -> None:
+        def train() -> None:
+            try:
+                self._train(run)
+            except CancelledError:
+                logger.debug("Retraining %s was cancelled", run.run_id)
+            except Exception as error:  # noqa: BLE001  # the page is the only one who can be told
+                if not run.cancelled.is_set():
+                    self._show_error(error)
+
+        start_thread(train, f"clarify-widget retraining {run.run_id}")
+
+    def _train(self, run: _Run) -> Comparison:
+        if run.follows is not None:
+            run.follows.finished.wait()
+        message = ""
+        try:
+            return self.session.retrain(run.objective, self._progress_of(run), run.cancelled.is_set)
+        except CancelledError:
+            message = "Cancelled; the model is as it was."
+            raise
+        finally:
+            self._finish(run, message)
+
+    def _finish(self, run: _Run, message: str) -> None:
+        run.finished.set()
+        with self.session.lock:
+            if run is self._run:
+                self._run = None
+                self._publish(status={**_READY, "message": message, "run_id": run.run_id})
+
+    def _progress_of(self, run: _Run) -> Callable[[FitProgress], None]:
+        last = -math.inf
+
+        def show(progress: FitProgress) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < _SECONDS_BETWEEN_UPDATES:
+                return
+            last = now
+            with self.session.lock:
+                if run is self._run and not run.cancelled.is_set():
+                    self._publish(status=_retraining(run, progress))
+
+        return show
+
+    def _show_loading(self, message: str, fraction: float) -> None:
+        self._publish(status={**_READY, "state": "loading", "message": message, "fraction": fraction})
+
+    # -- what is shown
+
+    def _view_of(self, class_name: str, phrase: str) -> Json:
+        """Score a phrase and return what to show; nothing changes when that fails."""
+        if not phrase:
+            return presentation.class_view(self.session, class_name, None)
+        with self._own_score():
+            scored = self.session.score(class_name, phrase)
+        dragged = self._dragged.get((class_name, scored.phrase))
+        return presentation.class_view(self.session, class_name, scored, dragged)
+
+    @contextmanager
+    def _own_score(self) -> Iterator[None]:
+        """Show the score and all that follows in one message, not the history in one of its own first."""
+        thread = threading.get_ident()
+        self._scoring_threads.add(thread)
+        try:
+            yield
+        finally:
+            self._scoring_threads.discard(thread)
+
+    def _on_session_event(self, event: Event) -> None:
+        if event == "scored" and threading.get_ident() in self._scoring_threads:
+            return
+        try:
+            with self.session.lock:
+                shown = self._view_again(rescore=event == "fitted")
+                self._publish(**presentation.facts(self.session), **shown)
+        except Exception:  # whoever called the session must not fail because a widget could not repaint
+            logger.exception("A widget could not show that its session was %s", event)
+
+    def _view_again(self, *, rescore: bool) -> Json:
+        """Return what is shown now, as the session sees it after a change from somewhere else."""
+        scored = presentation.tried_phrase(self.session, self.class_name, self.phrase)
+        if scored is not None and rescore:
+            scored = self._score_again(scored)
+        if scored is None:
+            return presentation.class_view(self.session, self.class_name, None)
+        kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
+        moved = kept is not None and kept != self._kept_threshold_shown()
+        return presentation.class_view(
+            self.session, self.class_name, scored, kept if moved else self.threshold
+        )
+
+    def _score_again(self, scored: PhraseScore) -> PhraseScore | None:
+        with self._own_score():
+            try:
+                return self.session.score(scored.class_name, scored.phrase)
+            except ClarifyError:
+                return None
+
+    def _kept_threshold_shown(self) -> float | None:
+        for kept in self.annotations:
+            if (kept["class_name"], kept["phrase"]) == (self.class_name, self.phrase):
+                return float(kept["threshold"])
+        return None
+
+    def _publish(self, **values: Any) -> None:
+        """Write traits, together in one message; what did not change is not sent."""
+        with self.session.lock, self.hold_sync():
+            before, self._publishing = self._publishing, True
+            try:
+                for name, value in values.items():
+                    self.set_trait(name, value)
+            finally:
+                self._publishing = before
+
+    def _show_error(self, error: Exception) -> Json:
+        shown = _error_json(error)
+        self._publish(error=shown)
+        return shown
+
+    # -- traits that people and pages assign
+
+    @traitlets.validate("class_name")
+    def _check_class_name(self, proposal: Json) -> str:
+        if not self._publishing:
+            self._assigned = self._view_of(proposal["value"], "")
+        return str(proposal["value"])
+
+    @traitlets.validate("phrase")
+    def _check_phrase(self, proposal: Json) -> str:
+        if self._publishing:
+            return str(proposal["value"])
+        self._assigned = self._view_of(self.class_name, proposal["value"])
+        return str(self._assigned["phrase"])
+
+    @traitlets.validate("threshold")
+    def _check_threshold(self, proposal: Json) -> float | None:
+        value = proposal["value"]
+        if self._publishing:
+            return None if value is None else float(value)
+        if not self.phrase:
+            raise traitlets.TraitError("There is no phrase to put a threshold to; choose one first.")
+        if value is None or not math.isfinite(value):
+            raise traitlets.TraitError(f"threshold is a similarity between -1 and 1; got {value}.")
+        return min(1.0, max(-1.0, float(value)))
+
+    @traitlets.validate("objective")
+    def _check_objective(self, proposal: Json) -> str:
+        return _one_of(proposal["value"], "objective", [choice["value"] for choice in self.objectives])
+
+    @traitlets.validate("theme")
+    def _check_theme(self, proposal: Json) -> str:
+        return _one_of(proposal["value"], "theme", _THEMES)
+
+    @traitlets.observe("class_name", "phrase")
+    def _show_assigned(self, _change: Json) -> None:
+        if self._publishing or self._assigned is None:
+            return
+        view, self._assigned = self._assigned, None
+        self._publish(**view, error=None)
+
+    @traitlets.observe("threshold")
+    def _remember_threshold(self, change: Json) -> None:
+        if not self._publishing and change["new"] is not None:
+            self._dragged[self.class_name, self.phrase] = change["new"]
+
+    def notify_change(self, change: Any) -> None:
+        """Send a changed trait, and what its observers change, as one message."""
+        with self.session.lock, self.hold_sync():
+            super().notify_change(change)
+
+    def set_state(self, sync_data: Json) -> None:
+        """Take what a page wrote; what cannot be is shown as an error and the page gets the old value."""
+        with self.session.lock:
+            try:
+                super().set_state(sync_data)
+            except (traitlets.TraitError, ClarifyError) as error:
+                self._show_error(error)
+                self.send_state([name for name in sync_data if name in self.keys])
+
+    # -- requests of a page
+
+    def _handle_msg(self, msg: Json) -> None:
+        self._page = contextvars.copy_context()
+        super()._handle_msg(msg)
+
+    def _send(self, msg: Json, buffers: list[bytes] | None = None) -> None:
+        # A kernel routes the next message of a page to the shell that published last. Publishing as an answer
+        # to the page keeps that the page's own: after a write from a cell, it need not wait for the cell.
+        self._page.copy().run(super()._send, msg, buffers)
+
+    def _on_request(self, _widget: ClarifyWidget, content: Any, _buffers: Any) -> None:
+        fields = content if isinstance(content, dict) else {}
+        request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
+        if request.type in ("score", "select_class"):
+            self._view_lane.submit_latest(
+                lambda: self._answer(request, self._answer_show),
+                drop=lambda: self._reply(request, {"stale": True}),
+            )
+        elif request.type in self._image_handlers:
+            handle = self._image_handlers[request.type]
+            self._image_lane.submit(lambda: self._answer(request, handle, quiet=True))
+        else:
+            self._answer(request, self._handlers.get(request.type, _answer_unknown))
+
+    @property
+    def _handlers(self) -> dict[str, _Handler]:
+        return {
+            "hello": self._answer_hello,
+            "keep": self._answer_keep,
+            "remove": self._answer_remove,
+            "undo": self._answer_undo,
+            "retrain": self._answer_retrain,
+            "cancel": self._answer_cancel,
+        }
+
+    @property
+    def _image_handlers(self) -> dict[str, _Handler]:
+        return {"thumbnails": self._answer_thumbnails, "original": self._answer_original}
+
+    def _answer(self, request: _Request, handle: _Handler, *, quiet: bool = False) -> None:
+        """Answer a request with what its handler returns or raises; `quiet` leaves the error trait alone."""
+        try:
+            result, buffers = handle(request)
+        except Exception as error:  # noqa: BLE001  # every request gets an answer
+            shown = _error_json(error) if quiet else self._show_error(error)
+            self.send({"id": request.id, "ok": False, "error": shown})
+        else:
+            self._reply(request, result, buffers)
+
+    def _reply(self, request: _Request, result: Json, buffers: list[bytes] | None = None) -> None:
+        self.send({"id": request.id, "ok": True, "result": result}, buffers)
+
+    def _answer_show(self, request: _Request) -> _Answer:
+        phrase = request.text("phrase") if request.type == "score" else ""
+        if request.type == "score" and not phrase.strip():
+            raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
+        view = self._view_of(request.text("class_name"), phrase)
+        if self._view_lane.waiting:
+            return {"stale": True}, []
+        self._publish(**view, error=None)
+        return {}, []
+
+    def _answer_hello(self, _request: _Request) -> _Answer:
+        return {}, []
+
+    def _answer_keep(self, request: _Request) -> _Answer:
+        self.keep(request.text("class_name"), request.text("phrase"), request.number("threshold"))
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_remove(self, request: _Request) -> _Answer:
+        self.remove(request.text("class_name"), request.text("phrase"))
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_undo(self, _request: _Request) -> _Answer:
+        undone = self.undo()
+        self._publish(error=None)
+        return {"undone": undone}, []
+
+    def _answer_retrain(self, request: _Request) -> _Answer:
+        run = self._begin_run(request.text("objective"))
+        self._train_beside(run)
+        return {"run_id": run.run_id}, []
+
+    def _answer_cancel(self, _request: _Request) -> _Answer:
+        self.cancel()
+        return {}, []
+
+    def _answer_thumbnails(self, request: _Request) -> _Answer:
+        split: Any = request.text("split")
+        low, high = _THUMBNAIL_SIDES
+        size = round(min(high, max(low, request.number("size"))))
+        items, buffers = [], []
+        for index in request.whole_numbers("indices", _MOST_THUMBNAILS):
+            about = presentation.image_json(self.session, split, index)
+            encoded = self._thumbnail(split, index, size)
+            items.append({**about, "readable": bool(encoded), "mime": JPEG})
+            buffers.append(encoded)
+        return {"items": items}, buffers
+
+    def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
+        """Return JPEG bytes, empty where there is no image to show."""
+
+        def encode() -> bytes:
+            return encode_thumbnail(self.session.image(index, split), size)
+
+        try:
+            return self._thumbnails.get((split, index, size), encode)
+        except (ClarifyError, OSError):
+            return b""
+
+    def _answer_original(self, request: _Request) -> _Answer:
+        split: Any = request.text("split")
+        index = int(request.number("index"))
+        about = presentation.image_json(self.session, split, index)
+        encoded, mime, (width, height) = encode_original(self.session.image(index, split))
+        return {**about, "width": width, "height": height, "mime": mime}, [encoded]
+
+
+def _answer_unknown(request: _Request) -> _Answer:
+    raise ClarifyError(f"There is no request {request.type!r}; the page and the package differ in version.")
+
+
+def _retraining(run: _Run, progress: FitProgress | None) -> Json:
+    return {
+        "state": "retraining",
+        "message": "Retraining",
+        "fraction": None if progress is None else progress.fraction,
+        "loss": None if progress is None else progress.loss,
+        "run_id": run.run_id,
+    }
+
+
+def _error_json(error: Exception) -> Json:
+    """Return an error in one sentence; what nobody foresaw also goes to the log."""
+    if isinstance(error, ClarifyError | traitlets.TraitError):
+        return {"type": type(error).__name__, "message": str(error)}
+    logger.error("An unexpected error in a widget", exc_info=error)
+    return {
+        "type": type(error).__name__,
+        "message": f"Something unexpected went wrong ({error or type(error).__name__}); nothing was lost.",
+    }
+
+
+def _one_of(value: str, name: str, choices: list[str] | tuple[str, ...]) -> str:
+    if value not in choices:
+        raise traitlets.TraitError(
+            f"{name} is one of {', '.join(choices)}; got {value!r}.{_close(value, choices)}"
+        )
+    return value
+
+
+def _reject(unknown: Mapping[str, Any]) -> None:
+    known = ("session", "theme", "objective")
+    for name in unknown:
+        raise TypeError(
+            f"ClarifyWidget has no argument {name!r}; it has {', '.join(known)}.{_close(name, known)}"
+        )
+
+
+def _close(value: str, choices: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(value, choices, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
