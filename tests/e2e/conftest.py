@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import BROWSER_ARGUMENTS, BROWSER_FILE, REPOSITORY, Lab, jupyterlab, watched_page
+from tests.e2e.lab import REPOSITORY, Lab, chromium, chromium_path, jupyterlab, watched_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,20 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("CLARIFY_CHROMIUM")
-    if not path and BROWSER_FILE.exists():
-        path = BROWSER_FILE.read_text(encoding="utf-8")
-    if not path:
+    if chromium_path() is None:
         message = "no Chromium: `make test` looks for one, or set CLARIFY_CHROMIUM to its path"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

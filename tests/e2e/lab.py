@@ -129,6 +129,26 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
         yield Lab(url, notebooks)
 
 
+def chromium_path() -> str | None:
+    """Path of the browser that `make test` has found, or that CLARIFY_CHROMIUM names."""
+    path = os.environ.get("CLARIFY_CHROMIUM")
+    if not path and BROWSER_FILE.exists():
+        path = BROWSER_FILE.read_text(encoding="utf-8")
+    return path or None
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=BROWSER_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 class Lab:
     """A running JupyterLab and the folder that it serves."""
 
