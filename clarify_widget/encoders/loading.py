@@ -1,0 +1,397 @@
+"""Encoders by name: the bundled one, open_clip's, Hugging Face's, and checkpoints on disk."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+import logging
+import os
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from clarify_widget.errors import EncoderError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clarify_widget.encoders.base import Encoder
+    from clarify_widget.encoders.open_clip import OpenClipEncoder
+
+_HUB = "hf-hub:"
+_LOCAL = "local-dir:"
+_CLOSE_NAMES = 5
+_CONFIG_FILE = "open_clip_config.json"
+_WEIGHT_ENDINGS = {".safetensors", ".bin", ".pt", ".pth"}
+_LONGEST_CAUSE = 600
+_KINDS = (
+    '"demo", "ViT-L-14/openai" or any other pair of clarify_widget.encoders.available(), "hf-hub:org/model", '
+    '"local-dir:/folder", or "ViT-L-14@/path/weights.safetensors"'
+)
+
+
+def load(
+    name: str | Encoder,
+    *,
+    device: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Encoder:
+    """Return the encoder of that name.
+
+    Parameters
+    ----------
+    name
+        - "demo": the bundled model, no download.
+        - "ViT-L-14/openai": an architecture and one of its sets of weights, as `available()` lists them. The
+          weights are downloaded on the first call. QuickGELU is used where the weights were trained with it.
+        - "hf-hub:org/model": any open_clip model on the Hugging Face hub.
+        - "local-dir:/folder", or the folder alone: open_clip_config.json and weights beside it.
+        - "ViT-L-14@/path/weights.safetensors": an architecture and a checkpoint of it. Name the architecture
+          with its suffix "-quickgelu" where the weights were trained with QuickGELU.
+        - An encoder of your own passes through once it has `encode_images`, `encode_text`, `name` and `dim`.
+    device
+        Where it runs; by default the GPU when torch finds one, else the CPU.
+    cache_dir
+        Where downloads are kept; by default where Hugging Face keeps them.
+
+    Raises
+    ------
+    EncoderError
+        When the name is unknown, the weights cannot be had or do not fit, or an object lacks a name.
+    MissingDependencyError
+        When the model's tokenizer or text tower needs the package transformers and it is not installed.
+    """
+    if not isinstance(name, str):
+        return check_encoder(name)
+    if name == "demo":
+        from clarify_widget.encoders.demo import load_demo
+
+        demo: Encoder = load_demo(device=device)
+        return demo
+    return _load_open_clip(_recipe(name.strip(), cache_dir), device, cache_dir)
+
+
+def available() -> tuple[str, ...]:
+    """Return every "architecture/weights" name that the installed open_clip can download."""
+    import open_clip
+
+    return tuple(f"{architecture}/{weights}" for architecture, weights in open_clip.list_pretrained())
+
+
+def cached(cache_dir: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
+    """Return the names whose weights the Hugging Face cache already holds, so that they load offline."""
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    names_of: dict[str, list[str]] = {}
+    for architecture, weights in open_clip.list_pretrained():
+        repository = os.path.split(get_pretrained_cfg(architecture, weights).get("hf_hub", ""))[0]
+        names_of.setdefault(repository, []).append(f"{architecture}/{weights}")
+    found: list[str] = []
+    for repository in _cached_repositories(cache_dir):
+        found += names_of.get(repository, [f"{_HUB}{repository}"])
+    return tuple(found)
+
+
+def check_encoder(encoder: object) -> Encoder:
+    """Return an encoder of the user's own; raises EncoderError naming what it lacks."""
+    wanted = ("encode_images", "encode_text", "name", "dim")
+    if isinstance(encoder, type):
+        raise EncoderError(f"Got the class {encoder.__name__}; give an object of it.")
+    missing = [part for part in wanted if not hasattr(encoder, part)]
+    missing += [part for part in wanted[:2] if part not in missing and not callable(getattr(encoder, part))]
+    if missing:
+        raise EncoderError(
+            f"A {type(encoder).__name__} is not an encoder: it lacks {', '.join(missing)}. An encoder has "
+            f"{', '.join(wanted)}; or give a name: {_KINDS}.",
+        )
+    checked = cast("Encoder", encoder)
+    if not isinstance(checked.dim, (int, np.integer)) or checked.dim < 1:
+        raise EncoderError(f"The encoder's dim must be a whole number above 0; got {checked.dim!r}.")
+    if not isinstance(checked.name, str) or not checked.name:
+        raise EncoderError(f"The encoder's name must be text; got {checked.name!r}.")
+    return checked
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What open_clip must be asked for."""
+
+    name: str
+    model_name: str
+    weights: str | None
+    quick_gelu: bool
+    config: dict[str, Any]
+
+
+def _recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
+    if name.startswith(_HUB):
+        return _hub_recipe(name, cache_dir)
+    if name.startswith(_LOCAL):
+        return _folder_recipe(name, Path(name.removeprefix(_LOCAL)))
+    if "@" in name:
+        return _checkpoint_recipe(name)
+    if Path(name).expanduser().is_dir():
+        return _folder_recipe(name, Path(name))
+    if Path(name).expanduser().is_file():
+        raise EncoderError(f"{name} is a file; say which architecture it is of: 'ViT-L-14@{name}'.")
+    return _listed_recipe(name, cache_dir)
+
+
+def _listed_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
+    """Return the recipe of an architecture/weights pair that open_clip lists."""
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    before, _, weights = name.rpartition("/")
+    architecture = before.replace("/", "-")
+    pretrained = get_pretrained_cfg(architecture, weights)
+    if not pretrained:
+        raise EncoderError(_unknown_name(name, cache_dir))
+    config = open_clip.get_model_config(architecture)
+    return _Recipe(
+        name=f"{architecture}/{weights}",
+        model_name=architecture,
+        weights=weights,
+        quick_gelu=bool(config.get("quick_gelu", False) or pretrained.get("quick_gelu", False)),
+        config=config,
+    )
+
+
+def _checkpoint_recipe(name: str) -> _Recipe:
+    """Return the recipe of architecture@path."""
+    import open_clip
+
+    architecture, _, given = name.partition("@")
+    path = Path(given).expanduser()
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        close = difflib.get_close_matches(architecture, open_clip.list_models(), n=_CLOSE_NAMES)
+        raise EncoderError(
+            f"open_clip has no architecture {architecture!r}{_or(close)}. "
+            "Put the model's open_clip_config.json beside its weights and load the folder instead.",
+        )
+    if not path.is_file():
+        raise EncoderError(f"There is no checkpoint {path}.")
+    return _Recipe(
+        name=f"{architecture}@{path.absolute()}",
+        model_name=architecture,
+        weights=str(path),
+        quick_gelu=bool(config.get("quick_gelu", False)),
+        config=config,
+    )
+
+
+def _folder_recipe(name: str, folder: Path) -> _Recipe:
+    """Return the recipe of a folder with open_clip_config.json and weights."""
+    import open_clip
+
+    folder = folder.expanduser()
+    if not (folder / _CONFIG_FILE).is_file():
+        found = f"has no {_CONFIG_FILE}" if folder.is_dir() else "is not a folder"
+        raise EncoderError(f"{folder} {found}; {name!r} needs {_CONFIG_FILE} with the weights beside it.")
+    model_name = f"{_LOCAL}{folder}"
+    try:
+        config = open_clip.get_model_config(model_name)
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{folder / _CONFIG_FILE} cannot be read: {error}.") from error
+    return _Recipe(
+        f"{_LOCAL}{folder.absolute()}", model_name, None, bool(config.get("quick_gelu", False)), config
+    )
+
+
+def _hub_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
+    """Return the recipe of a model on the Hugging Face hub; its small config is fetched for that."""
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    model_id = name.removeprefix(_HUB)
+    if model_id.count("/") != 1 or not all(model_id.split("/")):
+        raise EncoderError(f"{name!r} should be 'hf-hub:organisation/model'.")
+    try:
+        path = download_pretrained_from_hf(model_id, filename=_CONFIG_FILE, cache_dir=_text(cache_dir))
+        config = json.loads(Path(path).read_text(encoding="utf-8"))["model_cfg"]
+    except Exception as error:  # the hub client fails with types of every kind
+        source = f"{_CONFIG_FILE} of {model_id} on the Hugging Face hub"
+        raise EncoderError(_not_to_be_had(name, source, error, cache_dir)) from error
+    return _Recipe(name, name, None, bool(config.get("quick_gelu", False)), config)
+
+
+def _load_open_clip(
+    recipe: _Recipe, device: str | None, cache_dir: str | os.PathLike[str] | None
+) -> OpenClipEncoder:
+    """Build the model, load its weights and wrap both."""
+    import open_clip
+    import torch
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    from clarify_widget.encoders.open_clip import OpenClipEncoder
+
+    _check_transformers(recipe)
+    try:
+        with _quiet_open_clip():
+            _fetch_hub_weights(recipe, cache_dir)
+            model = open_clip.create_model(
+                recipe.model_name,
+                pretrained=recipe.weights,
+                force_quick_gelu=recipe.quick_gelu,
+                require_pretrained=True,
+                pretrained_text=False,
+                weights_only=True,
+                cache_dir=_text(cache_dir),
+            )
+            tokenizer = open_clip.get_tokenizer(recipe.model_name, cache_dir=_text(cache_dir))
+    except Exception as error:  # downloads and checkpoints fail with types of every kind
+        raise EncoderError(_not_to_be_had(recipe.name, _source(recipe), error, cache_dir)) from error
+    return OpenClipEncoder(
+        model,
+        image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False),
+        tokenizer,
+        name=recipe.name,
+        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+    )
+
+
+def _fetch_hub_weights(recipe: _Recipe, cache_dir: str | os.PathLike[str] | None) -> None:
+    """Download the weights first: where that fails open_clip only logs why and goes on without them."""
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    if recipe.model_name.startswith(_HUB):
+        download_pretrained_from_hf(recipe.model_name.removeprefix(_HUB), cache_dir=_text(cache_dir))
+
+
+def _check_transformers(recipe: _Recipe) -> None:
+    text = recipe.config.get("text_cfg", {})
+    needed = (
+        any(text.get(key) for key in ("hf_tokenizer_name", "hf_model_name"))
+        or "siglip" in recipe.name.lower()
+    )
+    if needed and importlib.util.find_spec("transformers") is None:
+        raise MissingDependencyError(
+            f"{recipe.name!r} reads text with the package transformers, which is not installed; "
+            "run `pip install transformers sentencepiece`, or choose a model such as 'ViT-L-14/openai'.",
+        )
+
+
+@contextmanager
+def _quiet_open_clip() -> Iterator[None]:
+    """Keep open_clip from logging what our errors say anyway.
+
+    Its warning of QuickGELU is answered too: one text tower (roberta) has the setting in its
+    architecture and not in its list of weights.
+    """
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return "open_clip" not in Path(record.pathname).parts
+
+    root = logging.getLogger()
+    root.addFilter(from_elsewhere)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="QuickGELU mismatch", category=UserWarning)
+            yield
+    finally:
+        root.removeFilter(from_elsewhere)
+
+
+def _source(recipe: _Recipe) -> str:
+    """Return where the weights of a recipe come from, in words."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    if recipe.model_name.startswith(_HUB):
+        return f"the weights of {recipe.model_name.removeprefix(_HUB)} on the Hugging Face hub"
+    if recipe.model_name.startswith(_LOCAL):
+        return f"the weights in {recipe.model_name.removeprefix(_LOCAL)}"
+    pretrained = get_pretrained_cfg(recipe.model_name, recipe.weights)
+    if not pretrained:
+        return f"the file {recipe.weights} as a {recipe.model_name}"
+    return f"{pretrained.get('hf_hub') or pretrained.get('url')} on the Hugging Face hub"
+
+
+def _unknown_name(name: str, cache_dir: str | os.PathLike[str] | None) -> str:
+    """Return what to say about a name that open_clip does not list."""
+    import open_clip
+
+    architecture, _, weights = name.rpartition("/")
+    architecture = (architecture or weights).replace("/", "-")
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if tags:
+        said = (
+            f"{architecture} has no weights called {weights!r}"
+            if "/" in name
+            else f"{name!r} names no weights"
+        )
+        close = difflib.get_close_matches(weights, tags, n=_CLOSE_NAMES)
+        choices = ", ".join(
+            f"{architecture}/{tag}" for tag in (*close, *(tag for tag in tags if tag not in close))
+        )
+        return f"{said}; open_clip lists {choices}. {_cached_sentence(cache_dir)}"
+    names = {known.casefold(): known for known in ("demo", *available())}
+    close = difflib.get_close_matches(name.casefold(), names, n=_CLOSE_NAMES)
+    return (
+        f"There is no encoder {name!r}{_or([names[key] for key in close])}. "
+        f"A name is {_KINDS}. {_cached_sentence(cache_dir)}"
+    )
+
+
+def _not_to_be_had(name: str, source: str, error: Exception, cache_dir: str | os.PathLike[str] | None) -> str:
+    """Return what was tried, why it failed, what is cached, and what to do."""
+    cause = " ".join(str(error).split()) or type(error).__name__
+    if len(cause) > _LONGEST_CAUSE:
+        cause = f"{cause[:_LONGEST_CAUSE]} ..."
+    if "on the Hugging Face hub" in source:
+        offline = " HF_HUB_OFFLINE is set, so nothing is downloaded; unset it to try." if _offline() else ""
+        advice = (
+            f"{_cached_sentence(cache_dir)}{offline} Without a connection, download the weights elsewhere and "
+            "load 'ViT-L-14@/path/weights.safetensors' (their architecture before the @), load a cached model, "
+            "or 'demo'."
+        )
+    else:
+        advice = (
+            "Check that the file is whole, holds weights alone (safetensors, or torch.save of a state dict; "
+            "pickled models and TorchScript archives are not opened), and is of that architecture."
+        )
+    return f"Could not load {name!r}. Tried {source}: {cause.rstrip('.')}. {advice}"
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _cached_sentence(cache_dir: str | os.PathLike[str] | None) -> str:
+    names = cached(cache_dir)
+    return f"Cached here: {', '.join(names)}." if names else "No open_clip weights are cached here."
+
+
+def _cached_repositories(cache_dir: str | os.PathLike[str] | None) -> list[str]:
+    """Return the models in the Hugging Face cache that have weights with them."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repositories = scan_cache_dir(_text(cache_dir)).repos
+    except (CacheNotFound, ValueError):
+        return []
+    return sorted(
+        repository.repo_id
+        for repository in repositories
+        if repository.repo_type == "model"
+        and any(
+            Path(file.file_name).suffix in _WEIGHT_ENDINGS
+            for revision in repository.revisions
+            for file in revision.files
+        )
+    )
+
+
+def _or(close: list[str]) -> str:
+    return f"; close ones: {', '.join(close)}" if close else ""
+
+
+def _text(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
