@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clarify_widget.concepts import Annotation, Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
     from clarify_widget.session.results import ClassSummary, Comparison, ComparisonRow, PhraseScore
-    from clarify_widget.session.session import Session, SplitName
+    from clarify_widget.session.session import Session
 
 Json = dict[str, Any]
 
@@ -70,7 +70,7 @@ def class_view(
     """
     members = session.members(class_name)
     if scored is None:
-        similar = np.full(len(members.indices), np.nan, dtype=np.float32)
+        similar: FloatArray = np.full(len(members.indices), np.nan, dtype=np.float32)
         threshold = None
     else:
         similar = session.similarities(scored.phrase)[members.indices]
@@ -191,7 +191,7 @@ def objectives_json(session: Session) -> list[Json]:
     ]
 
 
-def image_json(session: Session, split: SplitName, index: int) -> Json:
+def image_json(session: Session, split: str, index: int) -> Json:
     """Return what is known of one image beside its pixels.
 
     Raises

@@ -96,8 +96,7 @@ def _split_arrays(session: Session, split: Split) -> dict[str, Any]:
         arrays.pop("features")
     if not isinstance(session.head, LinearHead) and session.can_predict(split):
         # A model from outside is not ours to save; what it predicts is.
-        name: Any = split.name
-        arrays["predictions"] = session.predictions(name)
+        arrays["predictions"] = session.predictions(split.name)
     return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
 

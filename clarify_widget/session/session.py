@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from clarify_widget.training import Head
 
 Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone"]
-SplitName = Literal["train", "val", "test"]
 
 _PHRASES_REMEMBERED = 1024
 _SIMILARITIES_REMEMBERED = 64
@@ -188,7 +187,7 @@ class Session:
         self._notify("fitted")
         return self.evaluation()
 
-    def evaluation(self, split: SplitName | None = None, *, retrained: bool = False) -> Evaluation:
+    def evaluation(self, split: str | None = None, *, retrained: bool = False) -> Evaluation:
         """Evaluate the model under review, or the retrained head, on a split.
 
         Parameters
@@ -204,9 +203,8 @@ class Session:
             When the model has no predictions for that split, or nothing has been retrained.
         """
         part = self.comparison_split if split is None else self._split(split)
-        predictions = (
-            self._retrained_head().predict(part.features) if retrained else self.predictions(part.name)
-        )
+        head = self._retrained_head() if retrained else None
+        predictions = self.predictions(part.name) if head is None else head.predict(_features(part))
         train_groups = self.dataset.train.groups
         names = self.dataset.group_names
         sizes = (
@@ -282,7 +280,7 @@ class Session:
         kept = {annotation.phrase for annotation in self.annotations.of_class(class_name)}
         return tuple(replace(score, best=score.score == best, kept=score.phrase in kept) for score in tried)
 
-    def split(self, class_name: str, phrase: str, threshold: float, split: SplitName = "val") -> PhraseSplit:
+    def split(self, class_name: str, phrase: str, threshold: float, split: str = "val") -> PhraseSplit:
         """Return the images of a class, apart by a phrase: with it where the similarity is above."""
         part = self._split(split)
         indices = np.flatnonzero(part.labels == self._label(class_name))
@@ -413,7 +411,7 @@ class Session:
 
     # -- images and predictions
 
-    def similarities(self, phrase: str, split: SplitName = "val") -> FloatArray:
+    def similarities(self, phrase: str, split: str = "val") -> FloatArray:
         """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
         with self.lock:
             self._require_fit()
@@ -430,7 +428,7 @@ class Session:
                 _remember_in(self._similarities, key, similarities(embeddings, row), _SIMILARITIES_REMEMBERED)
             return self._similarities[key]
 
-    def predictions(self, split: SplitName = "val") -> IntArray:
+    def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
 
         Raises
@@ -446,12 +444,12 @@ class Session:
             )
         return self._predictions[split]
 
-    def correct(self, split: SplitName = "val") -> BoolArray:
+    def correct(self, split: str = "val") -> BoolArray:
         """Return (n,) whether the model under review is right."""
         correct: BoolArray = self.predictions(split) == self._split(split).labels
         return correct
 
-    def image(self, index: int, split: SplitName = "val") -> PIL.Image.Image:
+    def image(self, index: int, split: str = "val") -> PIL.Image.Image:
         """Open one image of a split.
 
         Raises
@@ -468,7 +466,7 @@ class Session:
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
         return part.images[index]
 
-    def image_name(self, index: int, split: SplitName = "val") -> str:
+    def image_name(self, index: int, split: str = "val") -> str:
         """Return what people call an image of a split."""
         images = self._split(split).images
         return f"{split} {index}" if images is None else images.name(index)
@@ -597,7 +595,7 @@ class Session:
             return split.predictions
         assert self.head is not None
         return check_labels(
-            self.head.predict(split.features),
+            self.head.predict(_features(split)),
             num_classes=self.dataset.num_classes,
             name=f"{split.name} predictions",
         )
@@ -632,8 +630,7 @@ class Session:
     def _slices(self, split: Split, annotations: Annotations, *, allow_empty: bool = False) -> Cells:
         if not annotations:
             return Cells(np.full(len(split), -1, dtype=np.int64), ())
-        name: Any = split.name
-        similar = {annotation: self.similarities(annotation.phrase, name) for annotation in annotations}
+        similar = {kept: self.similarities(kept.phrase, split.name) for kept in annotations}
         ids = slice_ids(similar, split.labels, self.class_names, annotations, allow_empty=allow_empty)
         return Cells(ids, slice_names(annotations))
 
@@ -645,9 +642,8 @@ class Session:
         cancelled: Callable[[], bool] | None = None,
     ) -> LinearHead:
         train = self.dataset.train
-        assert train.features is not None
         return train_head(
-            train.features,
+            _features(train),
             train.labels,
             objective,
             slices=slices,
@@ -661,15 +657,20 @@ class Session:
 
     def _compare(self, head: LinearHead, objective: str, annotations: Annotations) -> Comparison:
         split = self.comparison_split
-        assert split.features is not None
         return compare(
             self.dataset,
             split,
             self._predictions[split.name],
-            head.predict(split.features),
+            head.predict(_features(split)),
             objective=objective,
             slices=self._slices(split, annotations, allow_empty=True),
         )
+
+
+def _features(split: Split) -> FloatArray:
+    """Return what `fit` made sure that every split has."""
+    assert split.features is not None
+    return split.features
 
 
 def _with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) -> Dataset:

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp
+from sklearn.linear_model import LogisticRegression
+
+import clarify_widget as cw
+from clarify_widget.errors import (
+    CancelledError,
+    DataError,
+    EmptySliceError,
+    NotFittedError,
+    PhraseError,
+    ScoreError,
+    UnknownClassError,
+)
+from tests.session.planted import planted_dataset, planted_encoder
+
+
+def test_one_phrase_for_each_class_lifts_the_worst_group(session):
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    comparison = session.retrain()
+    assert comparison.split == "test"
+    assert comparison.after.worst_group > comparison.before.worst_group + 0.1
+    assert comparison.after.average > comparison.before.average - 0.05
+
+
+def test_classes_come_worst_first_and_count_their_errors(session):
+    labels, correct = session.dataset.val.labels, session.correct("val")
+    summaries = session.classes()
+    assert [summary.error_rate for summary in summaries] == sorted(
+        (summary.error_rate for summary in summaries), reverse=True
+    )
+    for summary in summaries:
+        inside = labels == session.class_names.index(summary.name)
+        assert summary.size == inside.sum()
+        assert summary.wrong == (inside & ~correct).sum()
+
+
+def test_score_is_the_kolmogorov_smirnov_statistic_of_the_class(session):
+    members = session.members("square")
+    similar = session.similarities("red")[members.indices]
+    expected = ks_2samp(similar[~members.correct], similar[members.correct])
+    scored = session.score("square", "red")
+    assert scored.score == pytest.approx(expected.statistic, abs=1e-12)
+    assert scored.direction == 1
+    assert (scored.wrong, scored.correct) == ((~members.correct).sum(), members.correct.sum())
+
+
+def test_the_wrong_squares_are_red_and_the_wrong_ovals_are_not(session):
+    assert session.score("square", "red").direction == 1
+    assert session.score("oval", "red").direction == -1
+
+
+def test_history_is_newest_first_with_the_best_and_the_kept_marked(session):
+    session.score("square", "noise")
+    session.score("square", "red")
+    session.annotate("square", "crimson")
+    session.score("square", "noise")
+    history = session.history("square")
+    assert [tried.phrase for tried in history] == ["noise", "crimson", "red"]
+    assert [tried.kept for tried in history] == [False, True, False]
+    assert max(history, key=lambda tried: tried.score).best
+    assert session.history("oval") == ()
+
+
+def test_threshold_of_the_user_decides_the_slices(session):
+    threshold = float(np.median(session.similarities("red", "train")))
+    session.annotate("square", "red", threshold)
+    inside = session.dataset.train.labels == 0
+    with_red = session.similarities("red", "train")[inside] > threshold
+    weights = session.sample_weights()[inside]
+    assert weights[with_red].sum() == pytest.approx(1 / 2)
+    assert weights[~with_red].sum() == pytest.approx(1 / 2)
+
+
+def test_classes_without_an_annotation_keep_uniform_weights(session):
+    session.annotate("square", "red")
+    train = session.dataset.train
+    assert session.sample_weights()[train.labels == 1] == pytest.approx(1 / len(train))
+
+
+def test_only_the_best_annotation_of_a_class_is_used(session):
+    session.annotate("square", "noise")
+    session.annotate("square", "red")
+    both = session.retrain().after.average
+    session.remove("square", "noise")
+    assert session.retrain().after.average == both
+
+
+def test_undo_takes_back_one_step_at_a_time_and_keeps_the_history(session):
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    session.retrain()
+    assert session.undo() == "Retrain"
+    with pytest.raises(NotFittedError, match="retrain first"):
+        session.compare()
+    session.undo()
+    assert [kept.class_name for kept in session.annotations] == ["square"]
+    session.undo()
+    assert not session.annotations
+    assert session.undo() == ""
+    assert [tried.phrase for tried in session.history("square")] == ["red"]
+
+
+def test_cancelled_retraining_changes_nothing(session):
+    session.annotate("square", "red")
+    with pytest.raises(CancelledError):
+        session.retrain(cancelled=lambda: True)
+    assert session.retrained is None
+    assert session.undoable == "Keep “red”"
+
+
+def test_fixed_and_broken_are_the_images_whose_verdict_changed(session):
+    session.annotate("square", "red")
+    comparison = session.retrain()
+    test = session.dataset.test
+    before = session.predictions("test") == test.labels
+    after = session.retrained.predict(test.features) == test.labels
+    assert comparison.fixed.tolist() == np.flatnonzero(after & ~before).tolist()
+    assert comparison.broken.tolist() == np.flatnonzero(before & ~after).tolist()
+    assert comparison.after.average - comparison.before.average == pytest.approx(
+        (len(comparison.fixed) - len(comparison.broken)) / len(test)
+    )
+
+
+def test_without_groups_the_worst_slice_is_judged():
+    from dataclasses import replace
+
+    planted = planted_dataset()
+    blind = replace(
+        planted,
+        group_names=None,
+        **{part: replace(getattr(planted, part), groups=None) for part in ("train", "val", "test")},
+    )
+    session = cw.Session(blind, planted_encoder())
+    session.fit()
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    comparison = session.retrain()
+    assert comparison.worst_kind == "slice"
+    assert {row.name for row in comparison.of_kind("slice")} >= {comparison.worst_name}
+    assert comparison.after.worst_group > comparison.before.worst_group
+
+
+@pytest.mark.parametrize("kind", ["sklearn", "torch"])
+def test_a_head_from_outside_is_reviewed_instead_of_ours(kind):
+    planted = planted_dataset()
+    model = LogisticRegression().fit(planted.train.embeddings, planted.train.labels)
+    expected = model.predict(planted.val.embeddings)
+    if kind == "torch":
+        import torch
+
+        linear = torch.nn.Linear(planted.train.embeddings.shape[1], 2)
+        with torch.no_grad():
+            linear.weight.copy_(torch.as_tensor(np.concatenate([-model.coef_, model.coef_])))
+            linear.bias.copy_(torch.as_tensor(np.concatenate([-model.intercept_, model.intercept_])))
+        model = linear
+    session = cw.Session(planted, planted_encoder(), head=model)
+    session.fit()
+    assert session.predictions("val").tolist() == expected.tolist()
+    session.annotate("square", "red")
+    assert session.retrain().after.worst_group > session.compare().before.worst_group
+
+
+def test_predictions_from_outside_need_no_head():
+    planted = planted_dataset()
+    predictions = planted.val.labels.copy()
+    predictions[planted.val.groups == 1] = 1
+    session = cw.Session(planted, planted_encoder(), predictions=predictions)
+    session.fit()
+    assert session.score("square", "red").score > 0.9
+    session.annotate("square", "red")
+    assert session.retrain().split == "val"
+    with pytest.raises(NotFittedError, match="no predictions for test"):
+        session.predictions("test")
+
+
+def test_head_and_predictions_together_are_refused():
+    planted = planted_dataset()
+    with pytest.raises(DataError, match="not both"):
+        cw.Session(planted, planted_encoder(), head=object(), predictions=planted.val.labels)
+
+
+def test_embeddings_of_another_width_name_both_encoders():
+    other = cw.encoders.PrecomputedEncoder(["red"], np.eye(3, dtype=np.float32)[:1], name="other")
+    session = cw.Session(planted_dataset(), other)
+    session.fit()
+    with pytest.raises(DataError, match=r"24 wide.*makes 3"):
+        session.score("square", "red")
+
+
+@pytest.mark.parametrize("phrase", ["", "   ", "\n", "x" * 10_000])
+def test_a_phrase_that_cannot_be_compared_loses_nothing(session, phrase):
+    session.annotate("square", "red")
+    with pytest.raises(PhraseError):
+        session.score("square", phrase)
+    assert [kept.phrase for kept in session.annotations] == ["red"]
+    assert [tried.phrase for tried in session.history("square")] == ["red"]
+
+
+def test_an_unknown_class_names_the_classes(session):
+    with pytest.raises(UnknownClassError, match="'square', 'oval'"):
+        session.score("triangle", "red")
+
+
+def test_a_class_without_errors_says_so():
+    planted = planted_dataset()
+    session = cw.Session(planted, planted_encoder(), predictions=planted.val.labels)
+    session.fit()
+    with pytest.raises(ScoreError, match="right on all"):
+        session.score("square", "red")
+
+
+def test_an_empty_slice_at_retraining_names_the_phrase_and_changes_nothing(session):
+    session.annotate("square", "red", 0.9999)
+    with pytest.raises(EmptySliceError, match="red"):
+        session.retrain()
+    assert session.retrained is None
+    assert [kept.threshold for kept in session.annotations] == [0.9999]
+
+
+def test_verbs_before_fit_say_what_to_call():
+    session = cw.Session(planted_dataset(), planted_encoder())
+    for verb in (
+        session.classes,
+        lambda: session.score("square", "red"),
+        session.retrain,
+        session.sample_weights,
+        session.compare,
+    ):
+        with pytest.raises(NotFittedError):
+            verb()
+
+
+def test_retraining_without_a_phrase_says_what_to_do(session):
+    with pytest.raises(NotFittedError, match="Keep"):
+        session.retrain()
+
+
+def test_subscribers_hear_of_every_change_until_they_leave(session):
+    events = []
+    leave = session.subscribe(events.append)
+    session.score("square", "red")
+    session.annotate("square", "red")
+    session.retrain()
+    session.undo()
+    leave()
+    session.undo()
+    assert events == ["scored", "scored", "annotated", "retrained", "undone"]
+
+
+def test_scoring_goes_on_while_another_thread_retrains(session):
+    session.annotate("square", "red")
+    training, scored = threading.Event(), threading.Event()
+
+    def progress(_):
+        training.set()
+        assert scored.wait(20)
+
+    thread = threading.Thread(target=lambda: session.retrain(progress=progress))
+    thread.start()
+    assert training.wait(20)
+    session.score("square", "noise")
+    scored.set()
+    thread.join(20)
+    assert session.compare().objective == "slice_balanced"
