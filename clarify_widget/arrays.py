@@ -11,7 +11,9 @@ from clarify_widget.errors import DataError
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
-FloatArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+FloatArray: TypeAlias = Float32Array | Float64Array
 
 
 def check_labels(labels: npt.ArrayLike, *, num_classes: int | None = None, name: str = "labels") -> IntArray:

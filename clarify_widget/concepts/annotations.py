@@ -19,7 +19,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Annotation:
-    """A binary classifier of the model's errors on one class: does an image have the phrase?
+    """A binary classifier of the model's errors on one class: whether an image has the phrase.
 
     Attributes
     ----------
@@ -41,7 +41,8 @@ class Annotation:
 
     Notes
     -----
-    The tuple (class label, text prompt, similarity threshold) of Lee et al., "Clarify" (UIST 2024), section 4.1.
+    The tuple (class label, text prompt, similarity threshold) of Lee et al., "Clarify" (UIST 2024),
+    section 4.1.
     """
 
     class_name: str
@@ -147,8 +148,8 @@ class Annotations:
             )
         if content.get("version") != VERSION:
             raise SavedSessionError(
-                f"These annotations have version {content.get('version')!r}; this release reads version {VERSION}. "
-                "Install a newer clarify_widget.",
+                f"These annotations have version {content.get('version')!r}; this release reads version "
+                f"{VERSION}. Install a newer clarify_widget.",
             )
         try:
             return cls(Annotation(**entry) for entry in content["annotations"])

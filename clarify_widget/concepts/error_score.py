@@ -1,8 +1,9 @@
 """How well one phrase tells the wrong images of a class from the right ones.
 
-The Error Score rescales the best balanced accuracy over all similarity thresholds to 0..1. That maximum is the
-two-sample Kolmogorov-Smirnov statistic, and it only changes at an observed similarity, so one sort and one running
-count find it exactly. The count is kept in whole numbers: ties between thresholds are ties, not rounding.
+The Error Score rescales the best balanced accuracy over all similarity thresholds to 0..1. That maximum is
+the two-sample Kolmogorov-Smirnov statistic, and it only changes at an observed similarity, so one sort and
+one running count find it exactly. The count is kept in whole numbers: ties between thresholds are ties, not
+rounding.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def error_score(wrong: npt.ArrayLike, correct: npt.ArrayLike) -> ErrorScore:
     Returns
     -------
     ErrorScore
-        `score` is 2 * (best balanced accuracy - 0.5) over all thresholds, exactly; see `separate` for the choice of
-        threshold. The p-value is exact up to 10,000 images a side and asymptotic beyond.
+        `score` is 2 * (best balanced accuracy - 0.5) over all thresholds, exactly; see `separate` for the
+        choice of threshold. The p-value is exact up to 10,000 images a side and asymptotic beyond.
 
     Raises
     ------
@@ -89,9 +90,9 @@ def error_score(wrong: npt.ArrayLike, correct: npt.ArrayLike) -> ErrorScore:
 def separate(wrong: npt.ArrayLike, correct: npt.ArrayLike) -> Separation:
     """Find the threshold with the best balanced accuracy; `error_score` without the p-value.
 
-    The threshold is the midpoint of two neighbouring distinct similarities, in the precision of the input, so that
-    `similarities > threshold` cuts exactly there. Among equally good thresholds one with the wrong images on the
-    "with" side comes first, then the one that splits the images most evenly, then the lowest.
+    The threshold is the midpoint of two neighbouring distinct similarities, in the precision of the input,
+    so that `similarities > threshold` cuts exactly there. Among equally good thresholds one with the wrong
+    images on the "with" side comes first, then the one that splits the images most evenly, then the lowest.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def _check_similarities(similarities: npt.ArrayLike, side: str) -> FloatArray:
     if not len(array):
         other = "right" if side == "wrong" else "wrong"
         raise ScoreError(
-            f"The class has no {side} validation images, only {other} ones, so there is nothing to tell apart; "
+            f"The class has no {side} images, only {other} ones, so there is nothing to describe; "
             "choose a class with both.",
         )
     if array.dtype.kind not in "fiub":

@@ -12,12 +12,12 @@ from clarify_widget.errors import DataError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from clarify_widget.arrays import FloatArray
+    from clarify_widget.arrays import Float32Array, FloatArray
 
 UNIT_TOLERANCE = 1e-3  # half-precision unit rows pass as they are
 
 
-def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> Float32Array:
     """Return the cosine similarity of every image with one phrase.
 
     Parameters
@@ -48,11 +48,12 @@ def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> 
     cosines = images @ text.astype(images.dtype)
     if np.abs(lengths - 1).max(initial=0.0) > UNIT_TOLERANCE:
         cosines = cosines / lengths
-    return np.clip(cosines, -1, 1).astype(np.float32)
+    clipped: Float32Array = np.clip(cosines, -1, 1).astype(np.float32)
+    return clipped
 
 
-def _lengths(rows: FloatArray, name: str) -> npt.NDArray[np.float64]:
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+def _lengths(rows: FloatArray, name: str) -> FloatArray:
+    lengths: FloatArray = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     if not lengths.all():
         zeros = np.flatnonzero(lengths == 0)
         raise DataError(

@@ -31,10 +31,10 @@ def slice_ids(
 ) -> IntArray:
     """Cut each annotated class where its annotations say.
 
-    One annotation makes two slices: without it (similarity <= threshold), then with it (similarity > threshold).
-    Several on one class make the cells of their product, of which some may hold no image. Slices are numbered over
-    the whole split, class after class in the order in which the annotations first name them, so that a number means
-    the same on every split; `slice_names` names them.
+    One annotation makes two slices: without it (similarity <= threshold), then with it (similarity >
+    threshold). Several on one class make the cells of their product, of which some may hold no image. Slices
+    are numbered over the whole split, class after class in the order in which the annotations first name
+    them, so that a number means the same on every split; `slice_names` names them.
 
     Parameters
     ----------

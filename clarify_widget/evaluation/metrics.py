@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import BoolArray, IntArray
+    from clarify_widget.arrays import BoolArray, Float64Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def evaluate(
     groups
         (n,) ground-truth group indices 0..G-1.
     train_group_sizes
-        (G,) numbers of training images a group, for the adjusted average. Groups without images here are left out of
-        it, as they are of the worst group.
+        (G,) numbers of training images a group, for the adjusted average. Groups without images here are
+        left out of it, as they are of the worst group.
     class_names, group_names
         C and G names for the cells.
     num_classes
@@ -109,8 +109,8 @@ def evaluate(
 
     Notes
     -----
-    Worst-group accuracy as in Sagawa et al., "Distributionally Robust Neural Networks" (ICLR 2020); the average
-    adjusted by train group sizes as there and in WILDS (Koh et al., ICML 2021).
+    Worst-group accuracy as in Sagawa et al., "Distributionally Robust Neural Networks" (ICLR 2020); the
+    average adjusted by train group sizes as there and in WILDS (Koh et al., ICML 2021).
     """
     known_classes = len(class_names) if class_names is not None else num_classes
     truth = check_labels(labels, num_classes=known_classes)
@@ -162,9 +162,7 @@ def accuracy_by_cell(correct: BoolArray, cells: IntArray, names: Sequence[str]) 
     return tuple(CellAccuracy(name, int(n), int(k)) for name, n, k in zip(names, size, right, strict=True))
 
 
-def _adjusted_average(
-    per_group: Sequence[CellAccuracy], train_sizes: npt.NDArray[np.float64]
-) -> float | None:
+def _adjusted_average(per_group: Sequence[CellAccuracy], train_sizes: Float64Array) -> float | None:
     if len(train_sizes) != len(per_group):
         raise DataError(f"train_group_sizes has {len(train_sizes)} entries for {len(per_group)} groups.")
     filled = np.array([cell.size > 0 for cell in per_group])
@@ -173,7 +171,7 @@ def _adjusted_average(
     return float(accuracies[filled] @ train_sizes[filled] / total) if total else None
 
 
-def _check_sizes(train_group_sizes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _check_sizes(train_group_sizes: npt.ArrayLike) -> Float64Array:
     sizes = np.asarray(train_group_sizes, dtype=np.float64)
     if sizes.ndim != 1 or not np.isfinite(sizes).all() or (sizes < 0).any():
         raise DataError(

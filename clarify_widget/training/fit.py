@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
     from clarify_widget.training.lbfgs import FitProgress
-
-    Vector = npt.NDArray[np.float64]
 
 WEIGHTED_OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "dfr")
 WORST_CELL_OBJECTIVES = ("worst_slice", "worst_class", "group_dro")
@@ -48,8 +46,8 @@ def train_head(
 ) -> LinearHead:
     """Train a linear head to convergence; the same data give the same head.
 
-    Rows are scaled to unit length and standardised by their mean and standard deviation; then the objective plus
-    l2/2 * ||W||^2 (bias free) is minimised.
+    Rows are scaled to unit length and standardised by their mean and standard deviation; then the objective
+    plus l2/2 * ||W||^2 (bias free) is minimised.
 
     Parameters
     ----------
@@ -58,10 +56,11 @@ def train_head(
     labels
         (n,) class indices 0..C-1, each class present.
     objective
-        "erm": mean cross-entropy. "class_balanced": every class counts equally. "slice_balanced": every slice counts
-        equally (`sample_weights`, Eq. 2). "dfr": every group counts equally. "worst_class", "worst_slice",
-        "group_dro": the largest mean loss of a class, slice or group. In "worst_slice" a class without slices is
-        one cell of its own: the published code gives it no weight at all, and then nothing holds its accuracy up.
+        "erm": mean cross-entropy. "class_balanced": every class counts equally. "slice_balanced": every
+        slice counts equally (`sample_weights`, Eq. 2). "dfr": every group counts equally. "worst_class",
+        "worst_slice", "group_dro": the largest mean loss of a class, slice or group. In "worst_slice" a
+        class without slices is one cell of its own: the published code gives it no weight at all, and then
+        nothing holds its accuracy up.
     slices
         (n,) slice ids, -1 in classes without an annotation; for the slice objectives.
     groups
@@ -93,8 +92,9 @@ def train_head(
 
     Notes
     -----
-    ERM, class-balanced, slice-balanced and worst-slice as compared in Lee et al., "Clarify" (UIST 2024), Table 1;
-    group DRO of Sagawa et al. (ICLR 2020) and DFR of Kirichenko et al. (ICLR 2023) in their convex, last-layer form.
+    ERM, class-balanced, slice-balanced and worst-slice as compared in Lee et al., "Clarify" (UIST 2024),
+    Table 1; group DRO of Sagawa et al. (ICLR 2020) and DFR of Kirichenko et al. (ICLR 2023) in their
+    convex, last-layer form.
     """
     raw = check_rows(features)
     classes = _check_training_labels(labels, num_classes, length=len(raw))
@@ -123,7 +123,7 @@ def train_head(
     return LinearHead(mean, scale, columns, bias, objective, l2, _report(minimum, lower_bound))
 
 
-def standardise(features: FloatArray) -> tuple[FloatArray, Vector, Vector]:
+def standardise(features: FloatArray) -> tuple[FloatArray, Float64Array, Float64Array]:
     """Return unit-length rows minus their mean over their standard deviation, and those two (d,).
 
     Columns that are constant up to rounding keep scale 1.
@@ -154,7 +154,8 @@ def _check_training_labels(labels: npt.ArrayLike, num_classes: int | None, *, le
     if not sizes.all():
         absent = np.flatnonzero(sizes == 0).tolist()
         raise DataError(
-            f"Labels must be 0..{len(sizes) - 1} with training images of each class; there are none of {absent}.",
+            f"Labels must be 0..{len(sizes) - 1} with training images of each class; "
+            f"there are none of {absent}.",
         )
     return classes
 
@@ -166,7 +167,7 @@ def _image_weights(
     groups: npt.ArrayLike | None,
     sample_weight: npt.ArrayLike | None,
     num_classes: int,
-) -> Vector:
+) -> Float64Array:
     if objective == "class_balanced":
         weights = balanced_weights(labels)
     elif objective == "slice_balanced":
@@ -177,7 +178,8 @@ def _image_weights(
         weights = np.ones(len(labels))
     else:
         weights = _check_sample_weight(sample_weight, labels, num_classes)
-    return weights / weights.sum()
+    normalised: Float64Array = weights / weights.sum()
+    return normalised
 
 
 def _cells(
@@ -201,7 +203,7 @@ def _check_groups(groups: npt.ArrayLike | None, labels: IntArray, objective: str
     return cells
 
 
-def _check_sample_weight(sample_weight: npt.ArrayLike, labels: IntArray, num_classes: int) -> Vector:
+def _check_sample_weight(sample_weight: npt.ArrayLike, labels: IntArray, num_classes: int) -> Float64Array:
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != labels.shape:
         raise DataError(
@@ -223,15 +225,16 @@ def _need(values: npt.ArrayLike | None, name: str, objective: str) -> npt.ArrayL
 def _start(
     model: Model,
     initial: LinearHead | None,
-    mean: Vector,
-    scale: Vector,
+    mean: Float64Array,
+    scale: Float64Array,
     num_classes: int,
-) -> Vector:
+) -> Float64Array:
     if initial is None:
         return np.zeros(model.num_parameters)
     if initial.weights.shape != (len(mean), num_classes):
         raise DataError(
-            f"initial has weights of shape {initial.weights.shape}; these data need {(len(mean), num_classes)}.",
+            f"initial has weights of shape {initial.weights.shape}; "
+            f"these data need {(len(mean), num_classes)}.",
         )
     raw_weights = initial.weights / initial.scale[:, None]
     return model.from_columns(

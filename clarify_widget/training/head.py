@@ -15,19 +15,17 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import FloatArray, IntArray
-
-    Vector = npt.NDArray[np.float64]
+    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
 
 
 class Head(Protocol):
     """Anything that classifies rows of raw features."""
 
-    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return logits (n, C)."""
         ...
 
-    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
         """Return probabilities (n, C)."""
         ...
 
@@ -81,15 +79,15 @@ class LinearHead:
         How the fit ended.
     """
 
-    mean: Vector
-    scale: Vector
-    weights: Vector
-    bias: Vector
+    mean: Float64Array
+    scale: Float64Array
+    weights: Float64Array
+    bias: Float64Array
     objective: str
     l2: float
     report: FitReport
 
-    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return logits.
 
         Parameters
@@ -111,13 +109,13 @@ class LinearHead:
             raise DataError(f"This head takes features of width {len(self.mean)}; got {rows.shape[1]}.")
         return unit_rows(rows) @ (self.weights / self.scale[:, None]) + self._folded_bias()
 
-    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) class probabilities of raw features (n, d)."""
         return softmax(self.decision_function(features))
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
         """Return (n,) class indices of raw features (n, d)."""
-        return np.argmax(self.decision_function(features), axis=1)
+        return _most_likely(self.decision_function(features))
 
     def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array, the report included, ready for safetensors; objective and l2 go beside them."""
@@ -162,8 +160,8 @@ class LinearHead:
         report = FitReport(value, norm, None if np.isnan(gap) else gap, int(iterations), reason)
         return cls(**parts, objective=objective, l2=l2, report=report)
 
-    def _folded_bias(self) -> Vector:
-        folded: Vector = self.bias - (self.mean / self.scale) @ self.weights
+    def _folded_bias(self) -> Float64Array:
+        folded: Float64Array = self.bias - (self.mean / self.scale) @ self.weights
         return folded
 
 
@@ -182,24 +180,24 @@ class ForeignHead:
         b (C,).
     """
 
-    weights: Vector
-    bias: Vector
+    weights: Float64Array
+    bias: Float64Array
 
-    def decision_function(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) logits of features (n, d); raises DataError when the width differs."""
         rows = check_rows(features)
         if rows.shape[1] != len(self.weights):
             raise DataError(f"This layer takes features of width {len(self.weights)}; got {rows.shape[1]}.")
-        logits: Vector = rows @ self.weights + self.bias
+        logits: Float64Array = rows @ self.weights + self.bias
         return logits
 
-    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) class probabilities of features (n, d)."""
         return softmax(self.decision_function(features))
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
         """Return (n,) class indices of features (n, d)."""
-        return np.argmax(self.decision_function(features), axis=1)
+        return _most_likely(self.decision_function(features))
 
 
 def head_from(model: Any, num_classes: int) -> Head:
@@ -208,8 +206,8 @@ def head_from(model: Any, num_classes: int) -> Head:
     Parameters
     ----------
     model
-        A LinearHead (returned as it is), a fitted scikit-learn linear classifier (`coef_`, `intercept_`), or a
-        `torch.nn.Linear`. Features reach it as they are, without normalisation.
+        A LinearHead (returned as it is), a fitted scikit-learn linear classifier (`coef_`, `intercept_`),
+        or a `torch.nn.Linear`. Features reach it as they are, without normalisation.
     num_classes
         C.
 
@@ -245,7 +243,7 @@ def _check_classes(model: Any, num_classes: int) -> None:
         )
 
 
-def _from_rows(rows: Vector, bias: npt.ArrayLike | None) -> ForeignHead:
+def _from_rows(rows: Float64Array, bias: npt.ArrayLike | None) -> ForeignHead:
     rows = np.atleast_2d(rows).astype(np.float64)
     offsets = np.zeros(len(rows)) if bias is None else np.ravel(np.asarray(bias, dtype=np.float64))
     offsets = np.broadcast_to(offsets, (len(rows),))
@@ -254,7 +252,12 @@ def _from_rows(rows: Vector, bias: npt.ArrayLike | None) -> ForeignHead:
     return ForeignHead(np.ascontiguousarray(rows.T), offsets)
 
 
-def unit_rows(rows: FloatArray) -> npt.NDArray[np.float64]:
+def _most_likely(logits: Float64Array) -> IntArray:
+    classes: IntArray = np.argmax(logits, axis=1)
+    return classes
+
+
+def unit_rows(rows: FloatArray) -> Float64Array:
     """Return rows scaled to unit length in float64; rows of zeros stay."""
     wide = rows.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
@@ -262,8 +265,8 @@ def unit_rows(rows: FloatArray) -> npt.NDArray[np.float64]:
     return wide
 
 
-def softmax(logits: Vector) -> npt.NDArray[np.float64]:
+def softmax(logits: Float64Array) -> Float64Array:
     """Return row-wise probabilities of logits (n, C)."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Vector = powers / powers.sum(axis=1, keepdims=True)
+    probabilities: Float64Array = powers / powers.sum(axis=1, keepdims=True)
     return probabilities

@@ -1,7 +1,7 @@
 """Minimise risk + penalty of a linear model: limited-memory BFGS until the gradient is as good as zero.
 
-The problem is smooth and, thanks to the penalty, strongly convex in the weights. A quasi-Newton method needs one
-pass over the rows an iteration, which for last layers beats forming a d x d Hessian even once.
+The problem is smooth and, thanks to the penalty, strongly convex in the weights. A quasi-Newton method
+needs one pass over the rows an iteration, which for last layers beats forming a d x d Hessian even once.
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ from clarify_widget.errors import CancelledError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
+    from clarify_widget.arrays import Float64Array
     from clarify_widget.training.models import Model
     from clarify_widget.training.risks import Risk
-
-    Vector = npt.NDArray[np.float64]
 
 MEMORY = 20  # pairs of steps and gradient changes
 MAX_ITERATIONS = 10_000
@@ -69,14 +66,14 @@ class Minimum:
         A sentence for people.
     """
 
-    parameters: Vector
+    parameters: Float64Array
     value: float
     gradient_norm: float
     iterations: int
     stopped_because: str
 
 
-def objective_and_gradient(model: Model, risk: Risk, parameters: Vector) -> tuple[float, Vector]:
+def objective_and_gradient(model: Model, risk: Risk, parameters: Float64Array) -> tuple[float, Float64Array]:
     """Return risk(losses) + penalty and its gradient by the parameters."""
     predictions = model.predict(parameters)
     value, weights = risk(predictions.losses)
@@ -89,7 +86,7 @@ def objective_and_gradient(model: Model, risk: Risk, parameters: Vector) -> tupl
 def minimise(
     model: Model,
     risk: Risk,
-    start: Vector,
+    start: Float64Array,
     *,
     tolerance: float = GRADIENT_TOLERANCE,
     progress: Callable[[FitProgress], None] | None = None,
@@ -126,7 +123,7 @@ def minimise(
     steepest = 0.0
     fraction = 0.0
 
-    def evaluate(parameters: Vector) -> tuple[float, Vector]:
+    def evaluate(parameters: Float64Array) -> tuple[float, Float64Array]:
         nonlocal latest
         value, latest = objective_and_gradient(model, risk, parameters)
         return value, latest

@@ -1,10 +1,10 @@
 """Minimise the worst cell's mean loss + penalty: exponential multipliers around a smooth solver.
 
-The least maximum over cells is also the greatest weighted-mean optimum over cell weights q (von Neumann, Sion). So
-each round replaces the maximum by a soft maximum tilted towards the current q, minimises that exactly, and lets the
-tilted weights be the next q. That is a proximal-point step on the concave dual in relative entropy: it needs no step
-size, and no temperature near zero. After each round the dual value at q bounds the optimum from below, so the
-distance left is known and reported, not guessed.
+The least maximum over cells is also the greatest weighted-mean optimum over cell weights q (von Neumann,
+Sion). So each round replaces the maximum by a soft maximum tilted towards the current q, minimises that
+exactly, and lets the tilted weights be the next q. That is a proximal-point step on the concave dual in
+relative entropy: it needs no step size, and no temperature near zero. After each round the dual value at q
+bounds the optimum from below, so the distance left is known and reported, not guessed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,9 @@ from clarify_widget.training.risks import SoftMaximum
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
+    from clarify_widget.arrays import Float64Array
     from clarify_widget.training.models import Model
     from clarify_widget.training.risks import Cells
-
-    Vector = npt.NDArray[np.float64]
 
 RELATIVE_GAP = 1e-6
 MAX_ROUNDS = 60
@@ -54,7 +51,7 @@ class WorstCaseMinimum:
 def minimise_worst_cell(
     model: Model,
     cells: Cells,
-    start: Vector,
+    start: Float64Array,
     *,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -79,7 +76,8 @@ def minimise_worst_cell(
 
     Notes
     -----
-    Tseng and Bertsekas, "On the convergence of the exponential multiplier method for convex programming" (1993).
+    Tseng and Bertsekas, "On the convergence of the exponential multiplier method for convex programming"
+    (1993).
     """
     weights = np.full(cells.count, 1 / cells.count)
     temperature = FIRST_TEMPERATURE
@@ -120,7 +118,7 @@ def minimise_worst_cell(
     return WorstCaseMinimum(replace(best, iterations=iterations, stopped_because=reason), lower_bound)
 
 
-def _worst(model: Model, cells: Cells, parameters: Vector) -> float:
+def _worst(model: Model, cells: Cells, parameters: Float64Array) -> float:
     worst = float(cells.means(model.predict(parameters).losses).max())
     return worst + model.penalty(parameters)[0]
 

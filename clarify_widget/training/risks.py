@@ -1,7 +1,7 @@
 """Risks: one number made of all images' losses, and how much each image weighs in it.
 
-Each is convex and never falls when a loss rises, so its derivative by the losses is a set of weights, and those
-weights make a weighted-mean problem whose optimum bounds the risk's from below.
+Each is convex and never falls when a loss rises, so its derivative by the losses is a set of weights, and
+those weights make a weighted-mean problem whose optimum bounds the risk's from below.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from clarify_widget.arrays import IntArray
-
-    Vector = npt.NDArray[np.float64]
+    from clarify_widget.arrays import Float64Array, IntArray
 
 
 class Risk(Protocol):
     """A number made of losses, with its derivative by them."""
 
-    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
         """Return the risk and the (n,) weights of the images."""
         ...
 
@@ -31,9 +27,9 @@ class Risk(Protocol):
 class WeightedMean:
     """The mean loss under fixed weights (n,) that sum to 1."""
 
-    weights: Vector
+    weights: Float64Array
 
-    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
         """Return the weighted mean and the weights."""
         return float(self.weights @ losses), self.weights
 
@@ -52,20 +48,20 @@ class Cells:
         self._sizes = np.bincount(self._cells)
         self.count = len(self._sizes)
 
-    def means(self, losses: Vector) -> Vector:
+    def means(self, losses: Float64Array) -> Float64Array:
         """Return the mean loss of each cell (K,)."""
-        means: Vector = np.bincount(self._cells, weights=losses) / self._sizes
+        means: Float64Array = np.bincount(self._cells, weights=losses) / self._sizes
         return means
 
-    def spread(self, cell_weights: Vector) -> Vector:
+    def spread(self, cell_weights: Float64Array) -> Float64Array:
         """Return the (n,) image weights that give each cell its weight."""
-        weights: Vector = (cell_weights / self._sizes)[self._cells]
+        weights: Float64Array = (cell_weights / self._sizes)[self._cells]
         return weights
 
 
 @dataclass(frozen=True, eq=False)
 class SoftMaximum:
-    """temperature * log(sum_k prior_k * exp(mean_k / temperature)), close to the worst cell's mean from below.
+    """temperature * log(sum_k prior_k * exp(mean_k / temperature)), just below the worst cell's mean.
 
     Attributes
     ----------
@@ -78,20 +74,21 @@ class SoftMaximum:
     """
 
     cells: Cells
-    prior: Vector
+    prior: Float64Array
     temperature: float
 
-    def __call__(self, losses: Vector) -> tuple[float, Vector]:
+    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
         """Return the soft maximum and the image weights of its tilted cell weights."""
+        tilted, log_total = self._tilt(losses)
+        return self.temperature * log_total, self.cells.spread(tilted)
+
+    def tilt(self, losses: Float64Array) -> Float64Array:
+        """Return the (K,) cell weights: prior * exp(mean / temperature), normalised."""
+        return self._tilt(losses)[0]
+
+    def _tilt(self, losses: Float64Array) -> tuple[Float64Array, float]:
         scores = np.log(self.prior) + self.cells.means(losses) / self.temperature
         highest = scores.max()
         powers = np.exp(scores - highest)
         total = powers.sum()
-        return self.temperature * float(highest + np.log(total)), self.cells.spread(powers / total)
-
-    def tilt(self, losses: Vector) -> Vector:
-        """Return the (K,) cell weights: prior * exp(mean / temperature), normalised."""
-        scores = np.log(self.prior) + self.cells.means(losses) / self.temperature
-        powers = np.exp(scores - scores.max())
-        tilted: Vector = powers / powers.sum()
-        return tilted
+        return powers / total, float(highest + np.log(total))

@@ -12,7 +12,7 @@ from clarify_widget.errors import DataError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from clarify_widget.arrays import IntArray
+    from clarify_widget.arrays import Float64Array, IntArray
 
 Totals = Literal["paper", "preserve"]
 
@@ -23,7 +23,7 @@ def sample_weights(
     *,
     num_classes: int | None = None,
     totals: Totals = "paper",
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Weight images so that the slices of each annotated class count equally.
 
     Parameters
@@ -73,15 +73,15 @@ def sample_weights(
     return weights
 
 
-def balanced_weights(cells: IntArray) -> npt.NDArray[np.float64]:
+def balanced_weights(cells: IntArray) -> Float64Array:
     """Return (n,) weights with which every cell that has images counts equally; they sum to 1."""
     sizes = np.bincount(cells)
-    weights: npt.NDArray[np.float64] = 1 / (np.count_nonzero(sizes) * sizes[cells])
+    weights: Float64Array = 1 / (np.count_nonzero(sizes) * sizes[cells])
     return weights
 
 
 def check_slices(slices: npt.ArrayLike, labels: IntArray) -> IntArray:
-    """Return slices as (n,) int64; raises DataError unless each lies in one class and covers it with others."""
+    """Return slices as (n,) int64; raises DataError unless they part whole classes."""
     array = np.asarray(slices)
     if array.shape != labels.shape:
         raise DataError(f"slices has shape {array.shape} for {len(labels)} labels; give one id an image.")
