@@ -106,6 +106,7 @@ def jupyter_environment(root: Path) -> dict[str, str]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
         "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(REPOSITORY),
     }
 
 
@@ -120,6 +121,7 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
         "--expose-app-in-browser",
         "--IdentityProvider.token=",
+        "--ServerApp.disable_check_xsrf=True",
         "--ServerApp.port_retries=0",
         f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={notebooks}",
@@ -167,9 +169,15 @@ class Lab:
         (self.folder / name).write_text(v4.writes(notebook), encoding="utf-8")
         return name
 
-    def open(self, page: Page, name: str) -> NotebookPage:
+    def shut_down_kernels(self) -> None:
+        with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            path = f"{self.url}/api/sessions/{session['id']}"
+            urllib.request.urlopen(urllib.request.Request(path, method="DELETE")).close()
+
+    def open(self, page: Page, name: str, workspace: str = "auto") -> NotebookPage:
         """Open a notebook alone in a fresh workspace and wait for its kernel."""
-        workspace = Path(name).stem
         page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{name}?reset")
         notebook = NotebookPage(page)
         notebook.wait_until_ready()
@@ -181,6 +189,11 @@ _IN_LAB = """async (argument) => {
   const app = window.jupyterapp;
   const panel = app.shell.currentWidget;
   %s
+}"""
+
+_STATE = """([index, state]) => {
+  const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
+  return cell.model.executionState === state;
 }"""
 
 
@@ -249,6 +262,13 @@ class NotebookPage:
         """Whether the kernel is busy with that cell, or has it in its queue."""
         state = self._evaluate("return panel.content.widgets[argument].model.executionState;", index)
         return state == "running"
+
+    def wait_until_running(self, index: int) -> None:
+        self.page.wait_for_function(_STATE, arg=[index, "running"])
+
+    def wait_until_done(self, index: int) -> None:
+        self.page.wait_for_function(_STATE, arg=[index, "idle"])
+        self.raise_for_errors()
 
     def text_of(self, index: int) -> str:
         """Text of everything that a cell has printed or shown."""

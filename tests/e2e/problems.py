@@ -1,0 +1,112 @@
+"""Small sessions that need no download, no torch and no second: what the end-to-end notebooks import."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from clarify_widget import Session
+from clarify_widget.datasets import from_arrays
+from clarify_widget.encoders import PrecomputedEncoder
+from clarify_widget.errors import CancelledError
+from clarify_widget.training import FitProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clarify_widget.encoders.base import Encoder
+    from clarify_widget.session import Comparison
+
+COLOURS = {"red": (198, 60, 52), "blue": (49, 98, 176)}
+SIZES = {"train": 400, "val": 160, "test": 160}
+WIDTH = 6
+HTML = "<img src=x onerror=document.body.dataset.hurt=1>"
+EMOJI = "\N{SNOWFLAKE} \N{FAMILY} e\N{COMBINING ACUTE ACCENT} \N{ARABIC LETTER ALEF WITH HAMZA ABOVE}"
+
+
+def encoder() -> Encoder:
+    """Phrases along the colour axis, along the shape axis, and along neither."""
+    red, round_, other = np.eye(WIDTH)[:3]
+    rows = {
+        "red": red,
+        "crimson": red + 0.1 * other,
+        "blue": -red,
+        "round": round_,
+        "velvet": other,
+        HTML: red,
+        EMOJI: -red,
+    }
+    return PrecomputedEncoder(list(rows), np.stack(list(rows.values())), name="table")
+
+
+def drawing(is_round: bool, is_red: bool) -> Image.Image:
+    image = Image.new("RGB", (64, 64), "white")
+    draw = ImageDraw.Draw(image)
+    shape = draw.ellipse if is_round else draw.rectangle
+    shape((14, 18, 50, 46), fill=COLOURS["red" if is_red else "blue"])
+    return image
+
+
+def shapes(class_names: Sequence[str] = ("square", "oval"), seed: int = 0, **parts: Any) -> Any:
+    """Squares that are mostly blue against ovals that are mostly red; colour is the easier axis."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, list[Any]] = {"labels": [], "images": [], "embeddings": [], "split": [], "groups": []}
+    for split, size in SIZES.items():
+        is_round = rng.integers(0, 2, size)
+        agrees = rng.random(size) < (0.95 if split == "train" else 0.6)
+        is_red = np.where(agrees, is_round, 1 - is_round)
+        rows = rng.normal(scale=0.35, size=(size, WIDTH))
+        rows[:, 0] += 2 * is_red - 1
+        rows[:, 1] += 0.45 * (2 * is_round - 1)
+        columns["labels"] += list(is_round)
+        columns["images"] += [
+            drawing(bool(shape), bool(colour)) for shape, colour in zip(is_round, is_red, strict=True)
+        ]
+        columns["embeddings"] += list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        columns["split"] += [split] * size
+        columns["groups"] += list(2 * is_round + is_red)
+    given = columns | {
+        "class_names": list(class_names),
+        "group_names": [f"{colour} {name}" for name in class_names for colour in ("blue", "red")],
+        "name": "coloured shapes",
+    }
+    return from_arrays(**given | parts)
+
+
+def small_session(**parts: Any) -> Session:
+    session = Session(shapes(**parts), encoder=encoder())
+    session.fit()
+    return session
+
+
+class WaitingSession(Session):
+    """A session whose retraining waits for `gate`, so that tests depend on order and not on speed."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.gate = threading.Event()
+
+    def retrain(
+        self,
+        objective: str = "slice_balanced",
+        progress: Callable[[FitProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> Comparison:
+        step = 0
+        while not self.gate.wait(0.05):
+            step += 1
+            if cancelled is not None and cancelled():
+                raise CancelledError("Retraining was cancelled.")
+            if progress is not None:
+                progress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)))
+        return super().retrain(objective, progress, cancelled, **settings)
+
+
+def waiting_session() -> WaitingSession:
+    session = WaitingSession(shapes(), encoder=encoder())
+    session.fit()
+    return session

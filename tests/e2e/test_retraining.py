@@ -1,0 +1,81 @@
+"""Retraining beside other work: order of events, not seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.widget_page import WidgetPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.e2e.lab import Lab, NotebookPage
+
+SOURCE = """
+import time
+import clarify_widget as cw
+from tests.e2e.problems import waiting_session
+
+session = waiting_session()
+session.annotate("square", "red")
+session.annotate("oval", "blue")
+widget = cw.ClarifyWidget(session)
+widget
+"""
+BUSY = """
+while session.retrained is None:
+    time.sleep(0.02)
+print("the cell has seen the retrained head")
+"""
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Page) -> NotebookPage:
+    notebook = lab.open(page, lab.write_notebook("retraining.ipynb", SOURCE, BUSY))
+    notebook.hide_side_panels()
+    notebook.run_cell(0)
+    return notebook
+
+
+@pytest.fixture
+def widget(notebook: NotebookPage) -> WidgetPage:
+    return WidgetPage(notebook.page)
+
+
+def test_the_loop_goes_on_while_a_cell_runs(notebook: NotebookPage, widget: WidgetPage) -> None:
+    """The cell ends only when the retraining that the page asks for has ended."""
+    notebook.run_cell(notebook.append_cell("session.gate.set()"))
+    notebook.start_cell(1)
+    notebook.wait_until_running(1)
+    widget.try_phrase("crimson")
+    assert notebook.is_running(1)
+    widget.retrain()
+    notebook.wait_until_done(1)
+    assert notebook.text_of(1) == "the cell has seen the retrained head\n"
+
+
+def test_cancel_ends_a_retraining_and_changes_nothing(notebook: NotebookPage, widget: WidgetPage) -> None:
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+    widget.get("cancel").click()
+    expect(widget.get("retrain")).to_be_visible()
+    expect(widget.get("comparison")).to_be_hidden()
+    check = notebook.append_cell("print(session.retrained, len(session.annotations))")
+    notebook.run_cell(check)
+    assert notebook.text_of(check) == "None 2\n"
+
+    notebook.run_cell(notebook.append_cell("session.gate.set()"))
+    widget.retrain()
+
+
+def test_phrases_can_be_tried_while_the_head_trains(notebook: NotebookPage, widget: WidgetPage) -> None:
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+    widget.try_phrase("velvet")
+    expect(widget.get("cancel")).to_be_visible()
+    notebook.run_cell(notebook.append_cell("session.gate.set()"))
+    expect(widget.get("comparison")).to_be_visible()
+    widget.expect_painted("square", "velvet")

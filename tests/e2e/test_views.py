@@ -1,0 +1,105 @@
+"""More than one view of a widget, and views that come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.lab import watched_page
+from tests.e2e.widget_page import WidgetPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.e2e.lab import Lab, NotebookPage
+
+SOURCE = """
+import clarify_widget as cw
+from tests.e2e.problems import small_session
+
+widget = cw.ClarifyWidget(small_session())
+widget
+"""
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Page) -> NotebookPage:
+    notebook = lab.open(page, lab.write_notebook("views.ipynb", SOURCE))
+    notebook.hide_side_panels()
+    notebook.run_all()
+    return notebook
+
+
+def facts(widget: WidgetPage) -> dict[str, object]:
+    """Everything that two views must agree on."""
+    return {
+        "painted": widget.painted,
+        "score": widget.get("error-score").all_inner_texts(),
+        "sizes": widget.sizes(),
+        "threshold": widget.slider.get_attribute("aria-valuenow"),
+        "history": widget.get("history-item").all_inner_texts(),
+        "annotations": widget.get("annotations").inner_text(),
+        "comparison": widget.get("comparison").inner_text(),
+        "objective": widget.get("objective").input_value(),
+    }
+
+
+def go_once_round(widget: WidgetPage) -> None:
+    widget.try_phrase("velvet")
+    widget.try_phrase("red")
+    widget.drag_threshold(40)
+    widget.keep()
+    widget.retrain()
+
+
+def test_everything_is_still_there_after_a_reload(notebook: NotebookPage) -> None:
+    widget = WidgetPage(notebook.page)
+    go_once_round(widget)
+    before = facts(widget)
+    notebook.save()
+    notebook.reload()
+    notebook.hide_side_panels()
+    widget = WidgetPage(notebook.page)
+    assert facts(widget) == before
+    widget.expect_tiles()
+    widget.try_phrase("crimson")
+
+
+def test_a_second_view_in_the_notebook_agrees(notebook: NotebookPage) -> None:
+    notebook.run_cell(notebook.append_cell("widget"))
+    first, second = (WidgetPage(notebook.page, view) for view in (0, 1))
+    go_once_round(first)
+    second.expect_painted("square", "red")
+    expect(second.get("comparison")).to_be_visible()
+    assert facts(second) == facts(first)
+
+    second.choose_class("oval")
+    first.expect_painted("oval", "")
+    second.try_phrase("blue")
+    first.expect_painted("oval", "blue")
+    assert facts(second) == facts(first)
+    first.expect_tiles()
+
+
+def test_a_view_in_another_browser_page_agrees(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
+    here = WidgetPage(notebook.page)
+    go_once_round(here)
+    notebook.save()
+    with watched_page(browser) as other_page:
+        lab.open(other_page, "views.ipynb", workspace="other").hide_side_panels()
+        there = WidgetPage(other_page)
+        assert facts(there) == facts(here)
+        there.try_phrase("crimson")
+        here.expect_painted("square", "crimson")
+        assert facts(there) == facts(here)
+
+
+def test_two_widgets_on_one_page_do_not_mix(notebook: NotebookPage) -> None:
+    notebook.run_cell(notebook.append_cell("cw.ClarifyWidget(small_session())"))
+    first, second = (WidgetPage(notebook.page, view) for view in (0, 1))
+    first.try_phrase("red")
+    second.try_phrase("velvet")
+    first.expect_painted("square", "red")
+    assert first.get("history-item").count() == second.get("history-item").count() == 1
