@@ -34,7 +34,7 @@ class FakePage:
     def close(self):
         self.closed = True
 
-    def send(self, data=None, metadata=None, buffers=None):
+    def send(self, data=None, buffers=None, **_others):
         with self._arrived:
             if data["method"] == "update":
                 state = self._take(data["state"], data["buffer_paths"], buffers or [])

@@ -1,0 +1,357 @@
+"""A Session as one HTML file that anybody can open: no kernel, no server, no network.
+
+The tables are plain HTML. Below them the front end of the widget runs on what is embedded: the phrases that
+were tried with the similarities of the images, and as many thumbnails as fit, those that are seen first
+before others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import itertools
+import json
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import clarify_widget
+from clarify_widget.encoders.base import template_of
+from clarify_widget.errors import ClarifyError
+from clarify_widget.session import presentation
+from clarify_widget.thumbnails import JPEG, encode_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clarify_widget.session.presentation import Json
+    from clarify_widget.session.results import Comparison, ComparisonRow, PhraseScore
+    from clarify_widget.session.session import Session
+    from clarify_widget.training import FitReport
+
+_STATIC = Path(__file__).parent.parent / "static"
+_TEMPLATE = Path(__file__).with_name("report.html")
+
+_MOST_IMAGE_BYTES = 9 * 2**19  # base64 makes 6 MB of these 4.5
+_MOST_PHRASE_BYTES = 3 * 2**19
+_THUMBNAIL_SIDE = 128
+_SEEN_FIRST = 24
+_SEEN_LATER = 120
+
+_BOOT = """
+const { bundle, state, images } = JSON.parse(document.getElementById("report-data").textContent);
+const url = URL.createObjectURL(new Blob([bundle], { type: "text/javascript" }));
+try {
+  const { renderReport } = await import(url);
+  renderReport(document.getElementById("explore"), state, images);
+} catch (error) {
+  document.getElementById("explore-note").textContent = `This browser cannot show the images (${error}).`;
+} finally {
+  URL.revokeObjectURL(url);
+}
+"""
+
+_KIND_TITLES = {"class": "Classes", "slice": "Slices", "group": "True groups"}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One class with one phrase, or with none, and what the page draws of it."""
+
+    class_name: str
+    scored: PhraseScore | None
+    view: Json
+
+    def first(self, count: int) -> Iterator[int]:
+        """Yield the rows of the images at both ends: first those that are seen first."""
+        n = len(self.view["examples"]) // presentation.EXAMPLE_BYTES
+        packed = self.view["examples"]
+        rows = np.frombuffer(packed, "<i4", n)
+        if self.scored is None:
+            correct = np.frombuffer(packed, "u1", n, offset=8 * n).astype(bool)
+            left, right = rows[correct], rows[~correct]
+        else:
+            ascending = rows[np.argsort(np.frombuffer(packed, "<f4", n, offset=4 * n), kind="stable")]
+            left, right = ascending, ascending[::-1]
+        for pair in itertools.zip_longest(left[:count].tolist(), right[:count].tolist()):
+            yield from (row for row in pair if row is not None)
+
+
+def write_report(session: Session, path: Path) -> Path:
+    """Write one self-contained HTML file, and return where it is.
+
+    Raises
+    ------
+    NotFittedError
+        Before `fit`.
+    """
+    with session.lock:
+        shown, phrases_left_out = _choose_phrases(session)
+        state = _state(session, shown)
+        comparison = None if session.retraining is None else session.retraining.comparison
+        wanted = dict.fromkeys(_images_by_priority(shown, comparison))
+    images = _encode(session, wanted)
+    left_out = _left_out(len(images), len(wanted), phrases_left_out)
+    page = Template(_TEMPLATE.read_text("utf-8")).substitute(
+        policy=_policy(),
+        title=html.escape(f"{session.dataset.name}: what the classifier gets wrong, in words"),
+        widget_style=(_STATIC / "widget.css").read_text("utf-8").replace("</", "<\\/"),
+        heading=html.escape(session.dataset.name),
+        subtitle="What the classifier gets wrong, in words, and what retraining made of it.",
+        result=html.escape(_result(session, comparison)),
+        comparison="" if comparison is None else _comparison_section(comparison),
+        annotations=_annotations_section(session),
+        explore=html.escape(
+            "Choose a class and a phrase that was tried, and drag the threshold; everything is in this file. "
+            + left_out
+        ),
+        facts=_facts_list(session, comparison),
+        data=_script_safe({"bundle": _bundle(), "state": state, "images": images}),
+        boot=_BOOT,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(page, "utf-8")
+    return draft.replace(path)
+
+
+def _choose_phrases(session: Session) -> tuple[list[_Shown], int]:
+    """Return every class without a phrase, then phrases while they fit: kept ones, then by score."""
+    shown = [
+        _Shown(summary.name, None, presentation.class_view(session, summary.name, None))
+        for summary in session.classes()
+    ]
+    tried = [scored for summary in session.classes() for scored in session.history(summary.name)]
+    tried.sort(key=lambda scored: (not scored.kept, -scored.score))
+    room = _MOST_PHRASE_BYTES
+    left_out = 0
+    for scored in tried:
+        view = presentation.class_view(session, scored.class_name, scored)
+        room -= len(view["examples"])
+        if room < 0 and not scored.kept:
+            left_out += 1
+        else:
+            shown.append(_Shown(scored.class_name, scored, view))
+    return shown, left_out
+
+
+def _state(session: Session, shown: list[_Shown]) -> Json:
+    """Return the traits of the widget as they are when the report is opened, and every phrase in it."""
+    first = next((one for one in shown if one.scored is not None), shown[0])
+    view = {name: value for name, value in first.view.items() if name != "examples"}
+    return {
+        "dataset_name": session.dataset.name,
+        "encoder_name": session.encoder.name,
+        "theme": "auto",
+        "objective": "slice_balanced" if session.retraining is None else session.retraining.head.objective,
+        "objectives": presentation.objectives_json(session),
+        "status": {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""},
+        "error": None,
+        **presentation.facts(session),
+        **view,
+        "can_undo": "",
+        "phrases": [
+            {
+                "class_name": one.class_name,
+                "phrase": one.view["phrase"],
+                "threshold": one.view["threshold"],
+                "score": one.view["score"],
+                "examples_base64": base64.b64encode(one.view["examples"]).decode("ascii"),
+            }
+            for one in shown
+        ],
+    }
+
+
+def _images_by_priority(shown: list[_Shown], comparison: Comparison | None) -> Iterator[tuple[Any, int]]:
+    """Yield (split, row): what each view shows at once, fixed and broken, then what lies further down."""
+    for one in shown:
+        yield from (("val", row) for row in one.first(_SEEN_FIRST))
+    if comparison is not None:
+        for changed in (comparison.fixed, comparison.broken):
+            yield from ((comparison.split, row) for row in changed[: presentation.CHANGED_SHOWN].tolist())
+    for one in shown:
+        yield from (("val", row) for row in one.first(_SEEN_LATER))
+
+
+def _encode(session: Session, wanted: Iterable[tuple[Any, int]]) -> dict[str, Json]:
+    """Return what is known of each image and its thumbnail as a data URL, while they fit."""
+    images: dict[str, Json] = {}
+    room = _MOST_IMAGE_BYTES
+    for split, row in wanted:
+        try:
+            encoded = encode_thumbnail(session.image(row, split), _THUMBNAIL_SIDE)
+        except (ClarifyError, OSError):
+            continue
+        room -= len(encoded)
+        if room < 0:
+            break
+        about = presentation.image_json(session, split, row)
+        source = f"data:{JPEG};base64,{base64.b64encode(encoded).decode('ascii')}"
+        images[f"{split}/{row}"] = {**about, "src": source}
+    return images
+
+
+def _left_out(embedded: int, wanted: int, phrases: int) -> str:
+    said = []
+    if embedded < wanted:
+        said.append(f"{wanted - embedded:,} of {wanted:,} thumbnails")
+    if phrases:
+        said.append(f"{phrases:,} phrases with low scores")
+    return f"Left out to keep the file small: {' and '.join(said)}." if said else ""
+
+
+def _result(session: Session, comparison: Comparison | None) -> str:
+    if comparison is not None:
+        return comparison.sentence
+    evaluation = session.evaluation()
+    worst = session.classes()[0]
+    return (
+        f"Nothing has been retrained yet. Average accuracy is {evaluation.average:.1%}; the class with most "
+        f"errors is {worst.name}, wrong on {worst.wrong:,} of {worst.size:,} validation images."
+    )
+
+
+def _comparison_section(comparison: Comparison) -> str:
+    head = (
+        "<tr><th></th><th class='number'>images</th><th class='number'>before</th>"
+        "<th class='number'>after</th><th class='number'>points</th><th></th></tr>"
+    )
+    body = []
+    kind = ""
+    for row in comparison.rows:
+        if row.kind != kind and row.kind in _KIND_TITLES:
+            body.append(f"<tr class='kind'><th colspan='6'>{_KIND_TITLES[row.kind]}</th></tr>")
+        kind = row.kind
+        body.append(_comparison_row(row))
+    notes = "".join(f"<p class='quiet'>{html.escape(note)}</p>" for note in comparison.notes)
+    return (
+        f"<section><h2>Before and after, on the {html.escape(comparison.split)} images</h2>"
+        f"{_table(head, ''.join(body))}"
+        f"<p class='quiet'>Accuracy in percent, with 95&nbsp;% Wilson intervals.</p>{notes}</section>"
+    )
+
+
+def _table(head: str, body: str) -> str:
+    return (
+        f"<div class='scroll'><table class='plain'><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _comparison_row(row: ComparisonRow) -> str:
+    down = " down" if row.change < 0 else ""
+    return (
+        f"<tr class='{row.kind}'><td>{html.escape(row.name)}</td><td class='number'>{row.size:,}</td>"
+        f"<td class='number'>{_accuracy(row.before, row.before_interval)}</td>"
+        f"<td class='number'>{_accuracy(row.after, row.after_interval)}</td>"
+        f"<td class='number{' fell' if down else ''}'>{_points(row.change)}</td>"
+        f"<td class='change'>{_dumbbell(row, down)}</td></tr>"
+    )
+
+
+def _accuracy(accuracy: float, interval: tuple[float, float]) -> str:
+    if not np.isfinite(accuracy):
+        return "none"
+    low, high = interval
+    return f"{100 * accuracy:.1f}<small>{100 * low:.0f} to {100 * high:.0f}</small>"
+
+
+def _points(change: float) -> str:
+    return f"{100 * change:+.1f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(change) else ""
+
+
+def _dumbbell(row: ComparisonRow, down: str) -> str:
+    if not np.isfinite(row.change):
+        return ""
+    before, after = 200 * row.before, 200 * row.after
+    return (
+        "<svg viewBox='0 0 200 14' aria-hidden='true'><path class='rail' d='M0 7H200'/>"
+        f"<path class='move{down}' d='M{before:.1f} 7H{after:.1f}'/>"
+        f"<circle class='was' cx='{before:.1f}' cy='7' r='4'/>"
+        f"<circle class='is{down}' cx='{after:.1f}' cy='7' r='4.5'/></svg>"
+    )
+
+
+def _annotations_section(session: Session) -> str:
+    if not session.annotations:
+        return ""
+    rows = "".join(
+        f"<tr><td>{html.escape(kept.class_name)}</td><td>{html.escape(kept.phrase)}</td>"
+        f"<td class='number'>{kept.threshold:.4f}</td>"
+        f"<td class='number'>{'' if kept.score is None else f'{kept.score:.2f}'}</td></tr>"
+        for kept in session.annotations
+    )
+    head = (
+        "<tr><th>class</th><th>phrase</th><th class='number'>threshold</th>"
+        "<th class='number'>Error Score</th></tr>"
+    )
+    return f"<section><h2>The phrases that were kept</h2>{_table(head, rows)}</section>"
+
+
+def _facts_list(session: Session, comparison: Comparison | None) -> str:
+    facts = {
+        "Data set": session.dataset.summary(),
+        "Encoder": f"{session.encoder.name}, phrases put into “{template_of(session.encoder)}”",
+        "Model": _model(session),
+        "Retraining": "none" if comparison is None else _retraining(session),
+        "Randomness": "Training is deterministic: it uses no seed.",
+        "Date": datetime.now().astimezone().strftime("%-d %B %Y, %H:%M %Z"),
+        "Versions": ", ".join(_versions()),
+    }
+    for note in presentation.notes(session.unreadable()):
+        facts["Images"] = note
+    return "\n".join(f"<dt>{name}</dt><dd>{html.escape(fact)}</dd>" for name, fact in facts.items())
+
+
+def _model(session: Session) -> str:
+    report = getattr(session.head, "report", None)
+    if session.head is None:
+        return "predictions that were given"
+    if report is None:
+        return "a head that was given"
+    objective = getattr(session.head, "objective", "")
+    return f"linear head, {objective}, l2 {session.l2:g}; {_stop(report)}"
+
+
+def _retraining(session: Session) -> str:
+    retraining = session.retraining
+    if retraining is None:
+        return "none"
+    head = retraining.head
+    return f"{head.objective}, l2 {head.l2:g}; {_stop(head.report)}"
+
+
+def _stop(report: FitReport) -> str:
+    return f"{report.iterations:,} iterations, stopped because {report.stopped_because}"
+
+
+def _versions() -> Iterator[str]:
+    yield f"Python {platform.python_version()}"
+    yield f"clarify_widget {clarify_widget.__version__}"
+    yield from (f"{package} {version(package)}" for package in ("numpy", "scipy", "torch", "open_clip_torch"))
+
+
+def _policy() -> str:
+    """Return a Content-Security-Policy under which the page can reach nothing but itself."""
+    digest = base64.b64encode(hashlib.sha256(_BOOT.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}' blob:; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _bundle() -> str:
+    return (_STATIC / "widget.js").read_text("utf-8")
+
+
+def _script_safe(value: Json) -> str:
+    """Return JSON in which nothing can end a script element."""
+    packed = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return packed.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
