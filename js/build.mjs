@@ -1,0 +1,39 @@
+// Bundles src/ into the package's static folder. The output depends on nothing but src/ and the locked
+// versions, so that a rebuild gives the same bytes.
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const out = fileURLToPath(new URL("../clarify_widget/static/", import.meta.url));
+const budget = 80 * 1024;
+
+await build({
+  absWorkingDir: here,
+  entryPoints: { widget: "src/index.ts" },
+  outdir: out,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+});
+await build({
+  absWorkingDir: here,
+  entryPoints: { widget: "src/widget.css" },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+});
+
+for (const name of ["widget.js", "widget.css"]) {
+  const bytes = await readFile(out + name);
+  if (bytes.includes("eval(") || bytes.includes("http://cdn") || bytes.includes("https://cdn")) {
+    throw new Error(`${name} must not use eval or a CDN`);
+  }
+  if (bytes.length > budget) throw new Error(`${name} has ${bytes.length} bytes, the budget is ${budget}`);
+  await writeFile(out + name, bytes);
+  console.log(`${name}: ${bytes.length} bytes`);
+}

@@ -1,0 +1,153 @@
+// What a person can do in a view. Each verb becomes one request to the kernel, or one trait.
+
+import { type Channel, RequestError, Superseded } from "./channel";
+import type { Annotation, Model } from "./model";
+import type { Store } from "./state";
+
+const TYPING_MS = 200;
+const REST_MS = 1000;
+const KEYBOARD_MS = 250;
+/** Choosing a class and scoring a phrase both repaint everything: only the latest counts. */
+const SHOW = "show";
+
+export class Actions {
+  private typing: ReturnType<typeof setTimeout> | undefined;
+  private rest: ReturnType<typeof setTimeout> | undefined;
+  private moving: ReturnType<typeof setTimeout> | undefined;
+  /** The phrase that the kernel last refused: leaving the box does not ask for it again. */
+  private refused: string | null = null;
+
+  constructor(
+    private readonly model: Model,
+    private readonly channel: Channel,
+    private readonly store: Store,
+  ) {}
+
+  hello(): void {
+    this.send("hello");
+  }
+
+  async selectClass(className: string): Promise<void> {
+    this.stopTimers();
+    this.store.patch({ pendingClass: className, preview: null });
+    await this.send("select_class", { class_name: className }, SHOW);
+    this.store.patch({ pendingClass: null });
+  }
+
+  /** The text of the phrase box changed. */
+  type(text: string): void {
+    this.stopTimers();
+    this.typing = setTimeout(() => {
+      const { class_name, phrase } = this.store.state;
+      if (text.trim()) void this.ask(text, true);
+      else if (phrase) void this.selectClass(class_name);
+    }, TYPING_MS);
+  }
+
+  /** Enter, or a phrase chosen from the list: now, and to be remembered. */
+  submit(text: string): void {
+    this.stopTimers();
+    void this.ask(text, false);
+  }
+
+  /** The phrase box was left: what it holds counts as tried. */
+  leave(text: string): void {
+    if (text.trim() && text !== this.refused && !this.isRecorded(text)) this.submit(text);
+  }
+
+  preview(threshold: number | null): void {
+    this.store.preview(threshold);
+  }
+
+  commit(threshold: number): void {
+    clearTimeout(this.moving);
+    if (this.model.get("threshold") === threshold) {
+      this.store.preview(null);
+      return;
+    }
+    this.model.set("threshold", threshold);
+    this.model.save_changes();
+  }
+
+  /** Keys move in steps; the kernel hears of the last one. */
+  commitSoon(threshold: number): void {
+    this.preview(threshold);
+    clearTimeout(this.moving);
+    this.moving = setTimeout(() => this.commit(threshold), KEYBOARD_MS);
+  }
+
+  async keep(): Promise<void> {
+    const { class_name, phrase, threshold } = this.store.state;
+    this.stopTimers();
+    if (phrase) await this.send("keep", { class_name, phrase, threshold });
+  }
+
+  async remove({ class_name, phrase }: Annotation): Promise<void> {
+    await this.send("remove", { class_name, phrase });
+  }
+
+  setObjective(objective: string): void {
+    this.model.set("objective", objective);
+    this.model.save_changes();
+  }
+
+  async retrain(): Promise<void> {
+    await this.send("retrain", { objective: this.store.state.objective });
+  }
+
+  async cancel(): Promise<void> {
+    await this.send("cancel");
+  }
+
+  async undo(): Promise<void> {
+    await this.send("undo");
+  }
+
+  dismissError(): void {
+    this.store.patch({ error: null });
+  }
+
+  dispose(): void {
+    this.stopTimers();
+    clearTimeout(this.moving);
+  }
+
+  private async ask(phrase: string, provisional: boolean): Promise<void> {
+    const className = this.store.state.pendingClass ?? this.store.state.class_name;
+    this.store.patch({ scoring: true, preview: null });
+    const fields = { class_name: className, phrase, ...(provisional ? { provisional } : {}) };
+    const answered = await this.send("score", fields, SHOW);
+    if (answered === "superseded") return;
+    this.store.patch({ scoring: false });
+    this.refused = answered === "failed" ? phrase : null;
+    if (answered === "done" && provisional) this.rest = setTimeout(() => this.leave(phrase), REST_MS);
+  }
+
+  private isRecorded(text: string): boolean {
+    return this.store.state.history.some(({ phrase }) => phrase === text.trim());
+  }
+
+  private async send(
+    type: string,
+    fields: Record<string, unknown> = {},
+    lane?: string,
+  ): Promise<"done" | "failed" | "superseded"> {
+    if (type !== "hello" && this.store.state.error) this.store.patch({ error: null });
+    try {
+      await this.channel.request(type, fields, lane ? { lane } : {});
+      return "done";
+    } catch (reason) {
+      if (reason instanceof Superseded) return "superseded";
+      const error =
+        reason instanceof RequestError ? reason.error : { type: "Error", message: String(reason) };
+      // A page that opens while a cell runs says hello to a busy kernel: nobody asked for anything yet.
+      if (type !== "hello") this.store.patch({ error });
+      return "failed";
+    }
+  }
+
+  private stopTimers(): void {
+    clearTimeout(this.typing);
+    clearTimeout(this.rest);
+  }
+}

@@ -1,0 +1,169 @@
+// The class now shown: for each validation image its row, its similarity to the phrase, and whether the
+// model is right. Sorted once per phrase, so that a drag of the threshold is a binary search.
+
+import type { Buffer } from "./model";
+
+export interface Side {
+  size: number;
+  wrong: number;
+  /** NaN for an empty side. */
+  accuracy: number;
+}
+
+export interface Split {
+  /** How many images, in ascending similarity, lie at or below the threshold. */
+  position: number;
+  without: Side;
+  with: Side;
+}
+
+export interface Histogram {
+  low: number;
+  high: number;
+  /** Share of the right (wrong) images in each bin; each sums to 1 unless there are none. */
+  right: Float64Array;
+  wrong: Float64Array;
+}
+
+function bytesOf(buffer: Buffer): Uint8Array {
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function sideOf(size: number, wrong: number): Side {
+  return { size, wrong, accuracy: size === 0 ? Number.NaN : (size - wrong) / size };
+}
+
+/** Positions of `values` in ascending order: three passes of a radix sort over order-preserving bits. */
+export function ascendingOrder(values: Float32Array): Int32Array {
+  const n = values.length;
+  const bits = new Uint32Array(values.slice().buffer);
+  for (let i = 0; i < n; i++) {
+    const b = bits[i] as number;
+    bits[i] = b & 0x80000000 ? ~b : b | 0x80000000;
+  }
+  let order = new Int32Array(n).map((_, i) => i);
+  let next = new Int32Array(n);
+  for (const shift of [0, 11, 22]) {
+    const starts = new Int32Array(2049);
+    for (let i = 0; i < n; i++) {
+      const digit = ((bits[i] as number) >>> shift) & 2047;
+      starts[digit + 1] = (starts[digit + 1] as number) + 1;
+    }
+    for (let d = 0; d < 2048; d++) starts[d + 1] = (starts[d + 1] as number) + (starts[d] as number);
+    for (let i = 0; i < n; i++) {
+      const item = order[i] as number;
+      const digit = ((bits[item] as number) >>> shift) & 2047;
+      const place = starts[digit] as number;
+      next[place] = item;
+      starts[digit] = place + 1;
+    }
+    [order, next] = [next, order];
+  }
+  return order;
+}
+
+export class Examples {
+  readonly size: number;
+  /** Rows of the validation split, (n,). */
+  readonly index: Int32Array;
+  readonly similarity: Float32Array;
+  readonly correct: Uint8Array;
+  readonly wrong: number;
+  /** Whether a phrase has given the images similarities. */
+  readonly scored: boolean;
+  /** Positions by ascending similarity (by row when there is no phrase). */
+  readonly order: Int32Array;
+  private readonly sorted: Float32Array;
+  /** `wrongBefore[k]`: wrong images among the first k of `order`. */
+  private readonly wrongBefore: Int32Array;
+
+  constructor(index: Int32Array, similarity: Float32Array, correct: Uint8Array) {
+    const n = index.length;
+    this.size = n;
+    this.index = index;
+    this.similarity = similarity;
+    this.correct = correct;
+    this.scored = n > 0 && !Number.isNaN(similarity[0]);
+    this.order = this.scored ? ascendingOrder(similarity) : new Int32Array(n).map((_, i) => i);
+    this.sorted = new Float32Array(n);
+    this.wrongBefore = new Int32Array(n + 1);
+    for (let k = 0; k < n; k++) {
+      const item = this.order[k] as number;
+      this.sorted[k] = similarity[item] as number;
+      this.wrongBefore[k + 1] = (this.wrongBefore[k] as number) + (correct[item] ? 0 : 1);
+    }
+    this.wrong = this.wrongBefore[n] as number;
+  }
+
+  /** n x int32 row, then n x float32 similarity, then n x uint8 correct, little-endian. */
+  static decode(buffer: Buffer | null): Examples {
+    const bytes = buffer ? bytesOf(buffer) : new Uint8Array(0);
+    const n = Math.floor(bytes.length / 9);
+    const copy = bytes.slice(0, 9 * n);
+    return new Examples(
+      new Int32Array(copy.buffer, 0, n),
+      new Float32Array(copy.buffer, 4 * n, n),
+      new Uint8Array(copy.buffer, 8 * n, n),
+    );
+  }
+
+  get low(): number {
+    return this.size ? (this.sorted[0] as number) : 0;
+  }
+
+  get high(): number {
+    return this.size ? (this.sorted[this.size - 1] as number) : 0;
+  }
+
+  /** With the phrase: similarity strictly above the threshold. */
+  split(threshold: number): Split {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.sorted[middle] as number) > threshold) high = middle;
+      else low = middle + 1;
+    }
+    const wrongWithout = this.wrongBefore[low] as number;
+    return {
+      position: low,
+      without: sideOf(low, wrongWithout),
+      with: sideOf(this.size - low, this.wrong - wrongWithout),
+    };
+  }
+
+  histogram(bins: number): Histogram {
+    const margin = (this.high - this.low) * 0.02 || 0.01;
+    const low = this.low - margin;
+    const high = this.high + margin;
+    const right = new Float64Array(bins);
+    const wrong = new Float64Array(bins);
+    const wrongShare = 1 / (this.wrong || 1);
+    const rightShare = 1 / (this.size - this.wrong || 1);
+    const scale = bins / (high - low);
+    for (let i = 0; i < this.size; i++) {
+      const bin = Math.min(bins - 1, Math.max(0, Math.floor(((this.similarity[i] as number) - low) * scale)));
+      if (this.correct[i]) right[bin] = (right[bin] as number) + rightShare;
+      else wrong[bin] = (wrong[bin] as number) + wrongShare;
+    }
+    return { low, high, right, wrong };
+  }
+
+  /** The first `limit` positions of a side, in the order in which they are shown. */
+  page(side: "right" | "wrong" | "without" | "with", position: number, limit: number): number[] {
+    const shown: number[] = [];
+    if (side === "without") {
+      for (let k = 0; k < Math.min(position, limit); k++) shown.push(this.order[k] as number);
+    } else if (side === "with") {
+      const stop = Math.max(position, this.size - limit);
+      for (let k = this.size - 1; k >= stop; k--) shown.push(this.order[k] as number);
+    } else {
+      const wanted = side === "right" ? 1 : 0;
+      for (let i = 0; i < this.size && shown.length < limit; i++) {
+        if ((this.correct[i] ? 1 : 0) === wanted) shown.push(i);
+      }
+    }
+    return shown;
+  }
+}

@@ -1,0 +1,64 @@
+// The module that a notebook loads: an anywidget front-end module whose default export makes one widget.
+
+import { Channel } from "./channel";
+import type { Model } from "./model";
+import { Thumbnails } from "./thumbnails";
+import { mount } from "./views/app";
+
+export { renderReport } from "./report";
+
+interface Shared {
+  channel: Channel;
+  thumbnails: Thumbnails;
+  dispose(): void;
+}
+
+interface Context {
+  model: Model;
+  signal?: AbortSignal;
+}
+
+function share(model: Model): Shared {
+  const channel = new Channel(model);
+  const thumbnails = new Thumbnails(channel);
+  return {
+    channel,
+    thumbnails,
+    dispose() {
+      thumbnails.dispose();
+      channel.dispose();
+    },
+  };
+}
+
+/** Called once per model by the host, so that its views share one channel and one set of images. */
+export default function widget() {
+  let shared: Shared | null = null;
+  return {
+    initialize({ model, signal }: Context) {
+      const own = share(model);
+      shared = own;
+      const dispose = () => {
+        own.dispose();
+        if (shared === own) shared = null;
+      };
+      signal?.addEventListener("abort", dispose, { once: true });
+      return dispose;
+    },
+
+    render({ model, el, signal }: Context & { el: HTMLElement }) {
+      const own = shared ? null : share(model);
+      const { channel, thumbnails } = shared ?? (own as Shared);
+      const unmount = mount(el, { model, channel, thumbnails });
+      let disposed = false;
+      const dispose = () => {
+        if (disposed) return;
+        disposed = true;
+        unmount();
+        own?.dispose();
+      };
+      signal?.addEventListener("abort", dispose, { once: true });
+      return dispose;
+    },
+  };
+}

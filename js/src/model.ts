@@ -1,0 +1,166 @@
+// What the kernel and the page say to each other: synced traits, requests and their answers.
+
+export interface ClassSummary {
+  name: string;
+  size: number;
+  wrong: number;
+  error_rate: number;
+  annotated: boolean;
+}
+
+/** +1: the wrong images are the more similar to the phrase; -1: the right ones are. */
+export type Direction = 1 | -1;
+
+export interface Score {
+  class_name: string;
+  phrase: string;
+  score: number;
+  threshold: number;
+  direction: Direction;
+  p_value: number;
+  wrong: number;
+  correct: number;
+  unknown_words: string[];
+  sentence: string;
+  warning: string | null;
+}
+
+export interface Tried {
+  phrase: string;
+  score: number;
+  threshold: number;
+  direction: Direction;
+  p_value: number;
+  best: boolean;
+  kept: boolean;
+}
+
+export interface Annotation {
+  class_name: string;
+  phrase: string;
+  threshold: number;
+  score: number | null;
+}
+
+export interface Status {
+  state: "loading" | "ready" | "retraining";
+  message: string;
+  fraction: number | null;
+  loss: number | null;
+  run_id: string | number | null;
+}
+
+export type ComparisonKind = "overall" | "worst" | "class" | "slice" | "group";
+
+export interface ComparisonRow {
+  kind: ComparisonKind;
+  name: string;
+  size: number;
+  before: number;
+  before_low: number;
+  before_high: number;
+  after: number;
+  after_low: number;
+  after_high: number;
+}
+
+export interface Comparison {
+  objective: string;
+  split: string;
+  rows: ComparisonRow[];
+  fixed: number;
+  broken: number;
+  fixed_indices: number[];
+  broken_indices: number[];
+  p_value: number;
+  sentence: string;
+}
+
+export interface WidgetError {
+  type: string;
+  message: string;
+}
+
+export interface Objective {
+  value: string;
+  label: string;
+}
+
+export type Theme = "auto" | "light" | "dark";
+
+export interface Traits {
+  dataset_name: string;
+  encoder_name: string;
+  classes: ClassSummary[];
+  class_name: string;
+  phrase: string;
+  threshold: number | null;
+  objective: string;
+  objectives: Objective[];
+  theme: Theme;
+  examples: DataView | Uint8Array | ArrayBuffer | null;
+  score: Score | null;
+  history: Tried[];
+  annotations: Annotation[];
+  status: Status;
+  comparison: Comparison | null;
+  error: WidgetError | null;
+  notes: string[];
+  can_undo: string;
+}
+
+export const TRAITS: readonly (keyof Traits)[] = [
+  "dataset_name",
+  "encoder_name",
+  "classes",
+  "class_name",
+  "phrase",
+  "threshold",
+  "objective",
+  "objectives",
+  "theme",
+  "examples",
+  "score",
+  "history",
+  "annotations",
+  "status",
+  "comparison",
+  "error",
+  "notes",
+  "can_undo",
+];
+
+export interface ThumbnailItem {
+  index: number;
+  name: string;
+  label: string;
+  predicted: string;
+  correct: boolean;
+  readable: boolean;
+  mime: string;
+}
+
+export interface Original {
+  name: string;
+  label: string;
+  predicted: string;
+  correct: boolean;
+  width: number;
+  height: number;
+  mime: string;
+}
+
+export type Buffer = DataView | ArrayBuffer | Uint8Array;
+
+// biome-ignore lint/suspicious/noExplicitAny: hosts type their event callbacks loosely
+export type Listener = (...values: any[]) => void;
+
+/** The part of the anywidget model that we use; the static report implements it without a kernel. */
+export interface Model {
+  get<K extends keyof Traits>(name: K): Traits[K];
+  set<K extends keyof Traits>(name: K, value: Traits[K]): void;
+  save_changes(): void;
+  on(event: string, listener: Listener): void;
+  off(event: string, listener: Listener): void;
+  send(content: unknown): void;
+}

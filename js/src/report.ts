@@ -1,0 +1,186 @@
+// The same face over a model without a kernel: what a session knew, in one page.
+
+import { Channel } from "./channel";
+import {
+  type Buffer,
+  type Listener,
+  type Model,
+  type Original,
+  type Score,
+  type ThumbnailItem,
+  TRAITS,
+  type Traits,
+  type Tried,
+} from "./model";
+import { Thumbnails } from "./thumbnails";
+import { mount } from "./views/app";
+
+/** One phrase of one class; `phrase` "" is the class before any phrase. */
+export interface ReportPhrase {
+  class_name: string;
+  phrase: string;
+  threshold: number | null;
+  score: Score | null;
+  examples_base64: string;
+}
+
+export type ReportState = Partial<Omit<Traits, "examples">> & { phrases: ReportPhrase[] };
+
+export interface ReportImage {
+  /** Data URL. */
+  src: string;
+  name?: string;
+  label?: string;
+  predicted?: string;
+  correct?: boolean;
+}
+
+export type ReportImages = Record<string, string | ReportImage>;
+
+const DATA_URL = /^data:([^;,]*)(;base64)?,(.*)$/s;
+
+function decodeBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+/** The content-security policy of a viewer may forbid fetching data URLs, so they are decoded here. */
+function decodeDataUrl(url: string): { mime: string; bytes: Uint8Array } {
+  const [, mime = "", base64, body = ""] = DATA_URL.exec(url) ?? [];
+  return { mime, bytes: base64 ? decodeBase64(body) : new TextEncoder().encode(decodeURIComponent(body)) };
+}
+
+interface Request {
+  id: string;
+  type: string;
+  class_name?: string;
+  phrase?: string;
+  split?: string;
+  index?: number;
+  indices?: number[];
+}
+
+class ReportModel implements Model {
+  private readonly traits = new Map<keyof Traits, unknown>();
+  private readonly listeners = new Map<string, Set<Listener>>();
+
+  constructor(
+    private readonly report: ReportState,
+    private readonly images: ReportImages,
+  ) {
+    for (const name of TRAITS) {
+      if (name !== "examples" && report[name] !== undefined) this.traits.set(name, report[name]);
+    }
+    const className = report.class_name || report.classes?.[0]?.name || "";
+    if (!this.show(className, report.phrase ?? "")) this.show(className, "");
+    if (report.threshold !== undefined && report.threshold !== null) this.set("threshold", report.threshold);
+  }
+
+  get<K extends keyof Traits>(name: K): Traits[K] {
+    return this.traits.get(name) as Traits[K];
+  }
+
+  set<K extends keyof Traits>(name: K, value: Traits[K]): void {
+    if (this.traits.get(name) === value) return;
+    this.traits.set(name, value);
+    this.emit(`change:${name}`, value);
+  }
+
+  save_changes(): void {}
+
+  on(event: string, listener: Listener): void {
+    const listeners = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, listeners.add(listener));
+  }
+
+  off(event: string, listener: Listener): void {
+    this.listeners.get(event)?.delete(listener);
+  }
+
+  send(content: unknown): void {
+    const request = content as Request;
+    queueMicrotask(() => {
+      const { result, buffers } = this.answer(request);
+      this.emit("msg:custom", { id: request.id, ok: true, result }, buffers);
+    });
+  }
+
+  private emit(event: string, ...values: unknown[]): void {
+    for (const listener of [...(this.listeners.get(event) ?? [])]) listener(...values);
+  }
+
+  private answer(request: Request): { result: unknown; buffers: Buffer[] } {
+    const { type, class_name = "", phrase = "", split = "", index = 0, indices = [] } = request;
+    if (type === "select_class") this.show(class_name, "");
+    if (type === "score") this.show(class_name, phrase);
+    if (type === "thumbnails") {
+      const found = indices.map((at) => this.image(split, at));
+      return { result: { items: found.map(({ item }) => item) }, buffers: found.map(({ bytes }) => bytes) };
+    }
+    if (type === "original") {
+      const { item, bytes } = this.image(split, index);
+      const { name, label, predicted, correct, mime } = item;
+      const result: Original = { name, label, predicted, correct, width: 0, height: 0, mime };
+      return { result, buffers: [bytes] };
+    }
+    return { result: {}, buffers: [] };
+  }
+
+  private image(split: string, index: number): { item: ThumbnailItem; bytes: Uint8Array } {
+    const stored = this.images[`${split}/${index}`];
+    const image: ReportImage = typeof stored === "string" ? { src: stored } : (stored ?? { src: "" });
+    const { mime, bytes } = decodeDataUrl(image.src);
+    const { name = "", label = "", predicted = "", correct = true } = image;
+    return { item: { index, name, label, predicted, correct, readable: true, mime }, bytes };
+  }
+
+  private show(className: string, phrase: string): boolean {
+    const entry = this.report.phrases.find((one) => one.class_name === className && one.phrase === phrase);
+    if (!entry) return false;
+    this.set("class_name", className);
+    this.set("phrase", phrase);
+    this.set("threshold", entry.threshold);
+    this.set("score", entry.score);
+    this.set("history", this.history(className));
+    this.set("examples", decodeBase64(entry.examples_base64));
+    return true;
+  }
+
+  private history(className: string): Tried[] {
+    const scores = this.report.phrases
+      .filter((one) => one.class_name === className)
+      .flatMap(({ score }) => score ?? []);
+    const best = Math.max(...scores.map(({ score }) => score));
+    const kept = new Set(
+      (this.report.annotations ?? [])
+        .filter((one) => one.class_name === className)
+        .map(({ phrase }) => phrase),
+    );
+    return scores.map(({ phrase, score, threshold, direction, p_value }) => ({
+      phrase,
+      score,
+      threshold,
+      direction,
+      p_value,
+      best: score === best,
+      kept: kept.has(phrase),
+    }));
+  }
+}
+
+/**
+ * Shows what a session knew, without a kernel.
+ *
+ * @param images thumbnails by "<split>/<row>"
+ * @returns how to take the report away
+ */
+export function renderReport(root: HTMLElement, state: ReportState, images: ReportImages): () => void {
+  const model = new ReportModel(state, images);
+  const channel = new Channel(model);
+  const thumbnails = new Thumbnails(channel);
+  const unmount = mount(root, { model, channel, thumbnails, readonly: true });
+  return () => {
+    unmount();
+    thumbnails.dispose();
+    channel.dispose();
+  };
+}

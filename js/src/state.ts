@@ -1,0 +1,142 @@
+// The state of one view: what the model says, plus what only this view knows (a threshold being dragged, an
+// answer being waited for, an error). Everything shown is derived from here.
+
+import { Examples, type Split } from "./examples";
+import { type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
+
+export interface State extends Omit<Traits, "examples" | "threshold"> {
+  readonly: boolean;
+  examples: Examples;
+  /** Null without a phrase. */
+  split: Split | null;
+  /** The threshold now shown: dragged, else the model's, else the best. Null without a phrase. */
+  threshold: number | null;
+  bestThreshold: number | null;
+  /** The threshold is being moved and has not been committed. */
+  previewing: boolean;
+  pendingClass: string | null;
+  scoring: boolean;
+}
+
+interface Local {
+  preview: number | null;
+  pendingClass: string | null;
+  scoring: boolean;
+  error: WidgetError | null;
+}
+
+const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
+
+export class Store {
+  private local: Local = { preview: null, pendingClass: null, scoring: false, error: null };
+  private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
+  private current: State;
+  private readonly subscribers = new Set<(state: State) => void>();
+  private readonly listeners: [string, Listener][] = [];
+  private scheduled = false;
+
+  constructor(
+    private readonly model: Model,
+    private readonly readonly = false,
+  ) {
+    this.local.error = model.get("error") ?? null;
+    this.current = this.derive();
+    for (const name of TRAITS) {
+      this.listen(`change:${name}`, () => {
+        if (name === "error") this.local.error = model.get("error") ?? null;
+        if (name === "threshold" || name === "examples") this.local.preview = null;
+        this.schedule();
+      });
+    }
+  }
+
+  get state(): State {
+    return this.current;
+  }
+
+  subscribe(subscriber: (state: State) => void): void {
+    this.subscribers.add(subscriber);
+    subscriber(this.current);
+  }
+
+  /** Moves the threshold in this view only. */
+  preview(threshold: number | null): void {
+    this.patch({ preview: threshold });
+  }
+
+  patch(change: Partial<Local>): void {
+    Object.assign(this.local, change);
+    this.publish();
+  }
+
+  dispose(): void {
+    for (const [event, listener] of this.listeners) this.model.off(event, listener);
+    this.subscribers.clear();
+  }
+
+  private listen(event: string, listener: Listener): void {
+    this.model.on(event, listener);
+    this.listeners.push([event, listener]);
+  }
+
+  /** One message of the kernel changes several traits: they are shown together. */
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.publish();
+    });
+  }
+
+  private publish(): void {
+    this.current = this.derive();
+    for (const subscriber of this.subscribers) subscriber(this.current);
+  }
+
+  private examples(): Examples {
+    const raw = this.model.get("examples") ?? null;
+    if (raw !== this.decoded.raw) this.decoded = { raw, examples: Examples.decode(raw) };
+    return this.decoded.examples;
+  }
+
+  private derive(): State {
+    const { model, local } = this;
+    const examples = this.examples();
+    const phrase = model.get("phrase") ?? "";
+    const score = model.get("score") ?? null;
+    const scored = phrase !== "" && examples.scored;
+    const bestThreshold = scored ? (score?.threshold ?? null) : null;
+    const threshold = scored
+      ? (local.preview ?? model.get("threshold") ?? bestThreshold ?? (examples.low + examples.high) / 2)
+      : null;
+    const className = model.get("class_name") ?? "";
+    if (local.pendingClass === className) local.pendingClass = null;
+    return {
+      readonly: this.readonly,
+      dataset_name: model.get("dataset_name") ?? "",
+      encoder_name: model.get("encoder_name") ?? "",
+      classes: model.get("classes") ?? [],
+      class_name: className,
+      phrase,
+      objective: model.get("objective") ?? "",
+      objectives: model.get("objectives") ?? [],
+      theme: model.get("theme") ?? "auto",
+      score,
+      history: model.get("history") ?? [],
+      annotations: model.get("annotations") ?? [],
+      status: model.get("status") ?? IDLE,
+      comparison: model.get("comparison") ?? null,
+      error: local.error,
+      notes: model.get("notes") ?? [],
+      can_undo: model.get("can_undo") ?? "",
+      examples,
+      split: threshold === null ? null : examples.split(threshold),
+      threshold,
+      bestThreshold,
+      previewing: scored && local.preview !== null,
+      pendingClass: local.pendingClass,
+      scoring: local.scoring,
+    };
+  }
+}

@@ -1,0 +1,144 @@
+// Every word that the widget shows, in one place.
+
+const percent = (value: number): string => (Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`);
+const count = (n: number): string => n.toLocaleString("en-US");
+const images = (n: number): string => (n === 1 ? "1 image" : `${count(n)} images`);
+
+function pValue(p: number): string {
+  if (p < 0.001) return "p < .001";
+  const digits = p < 0.1 ? p.toFixed(3) : p.toFixed(2);
+  return `p = ${digits.startsWith("0") ? digits.slice(1) : digits}`;
+}
+
+export const strings = {
+  percent,
+  count,
+  images,
+  pValue,
+  similarity: (value: number): string => value.toFixed(3),
+
+  widget: "Clarify: correct an image classifier in words",
+  undo: "Undo",
+  undoWhat: (what: string) => `Undo: ${what}`,
+  dismiss: "Dismiss",
+  notes: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
+
+  classHeading: "Class",
+  classHint: "Error rate on validation images, worst first",
+  filterClasses: "Filter classes",
+  noClassMatches: "No class has that in its name.",
+  annotated: "annotated",
+  classSummary: (wrong: number, size: number) => `${count(wrong)} of ${images(size)} wrong`,
+
+  sentenceStart: "The AI is often wrong on images that have",
+  sentenceEnd: "in it.",
+  phraseLabel: "What do the wrong images share?",
+  phrasePlaceholder: "a word or two",
+  ofClass: (name: string) => `Looking at images of “${name}”.`,
+  scoring: "Scoring…",
+
+  errorScore: "Error Score",
+  errorScoreHelp:
+    "How well the phrase separates wrong from right images: 0 is not at all, 1 is perfectly. It is the largest gap, over all thresholds, between the share of wrong and the share of right images above the threshold.",
+  oftenStart: "The AI is often ",
+  oftenWrong: "wrong",
+  oftenRight: "right",
+  oftenEnd: " on these",
+  chance: (p: number): string =>
+    p < 0.05 ? `Unlikely to be chance, ${pValue(p)}` : `Could well be chance, ${pValue(p)}`,
+  unknownWords: (words: string[]) =>
+    `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
+  noScore: "Complete the sentence to see how well a phrase separates wrong from right.",
+
+  historyHeading: "Tried so far",
+  historyEmpty: "Nothing yet. Try several words; the best is marked.",
+  best: "best",
+  kept: "kept",
+  rightSide: "often right",
+  keep: "Keep this phrase",
+  keepAgain: "Keep new threshold",
+  keptAlready: "Kept",
+
+  annotationsHeading: "Kept corrections",
+  annotationsEmpty: "Keep a phrase, then retrain with it.",
+  remove: (phrase: string, className: string) => `Remove “${phrase}” from ${className}`,
+  annotationTitle: (className: string, phrase: string, threshold: number) =>
+    `${className}: “${phrase}” above ${threshold.toFixed(3)}`,
+
+  objective: "Objective",
+  retrain: "Retrain",
+  cancel: "Cancel",
+  retraining: "Retraining",
+  loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
+
+  comparisonHeading: "Before and after",
+  comparisonCaption: (objective: string, split: string) => `${objective}, on ${split} images`,
+  before: "Before",
+  after: "After",
+  change: "Change",
+  kinds: {
+    overall: "Overall",
+    worst: "Worst",
+    slice: "Slices",
+    group: "Groups",
+    class: "Classes",
+  } as const,
+  interval: (low: number, high: number) => `95 % interval ${percent(low)} to ${percent(high)}`,
+  points: (change: number) =>
+    Number.isNaN(change)
+      ? "–"
+      : `${change > 0.0005 ? "+" : change < -0.0005 ? "−" : "±"}${Math.abs(100 * change).toFixed(1)}`,
+  fixed: (n: number) => `Fixed (${count(n)})`,
+  broken: (n: number) => `Broken (${count(n)})`,
+  noneFixed: "No image became right.",
+  noneBroken: "No image became wrong.",
+  showAllRows: (n: number) => `Show all ${n}`,
+  change_of: (name: string) => `Accuracy of ${name}`,
+
+  histogramHeading: "Similarity to the phrase",
+  histogramOf: (phrase: string) => `Similarity to “${phrase}”`,
+  histogramEmpty: "Complete the sentence, and the images are sorted by how similar they are to your words.",
+  legendRight: (n: number) => `right (${count(n)})`,
+  legendWrong: (n: number) => `wrong (${count(n)})`,
+  legendShare: "share of each",
+  thresholdLabel: "Threshold",
+  thresholdSlider: "Similarity threshold: images above it have the phrase",
+  thresholdText: (threshold: number, n: number, accuracy: number) =>
+    `${threshold.toFixed(3)}: ${images(n)} with the phrase, ${percent(accuracy)} right`,
+  thresholdBest: "Best",
+  thresholdBestHelp: "Return to the threshold with the best Error Score",
+  sideWithout: "without",
+  sideWith: "with",
+
+  right: "Right",
+  wrong: "Wrong",
+  withPhrase: (phrase: string) => `With “${phrase}”`,
+  withoutPhrase: (phrase: string) => `Without “${phrase}”`,
+  sideSummary: (n: number, accuracy: number) =>
+    n === 0 ? "no images" : `${images(n)}, ${percent(accuracy)} right`,
+  allRight: (n: number, accuracy: number) => `${images(n)}, accuracy ${percent(accuracy)}`,
+  allWrong: (n: number) => images(n),
+  orderMost: "most similar first",
+  orderLeast: "least similar first",
+  noImages: "No images on this side.",
+  showMore: (n: number) => `Show ${count(n)} more`,
+  wrongMark: "wrong",
+  unreadable: "cannot be read",
+  notInReport: "not in this report",
+  label: "Label",
+  predicted: "Predicted",
+  similarityLabel: "Similarity",
+  file: "File",
+  size: "Size",
+  pixels: (width: number, height: number) => `${width} × ${height} px`,
+  imageName: (index: number) => `image ${index}`,
+  close: "Close",
+  previous: "Previous image",
+  next: "Next image",
+  loadingOriginal: "Loading the original…",
+  chooseClass: "Choose a class on the left to see what the model gets right and wrong.",
+
+  timeout: (seconds: number) =>
+    `The kernel has not answered for ${seconds} seconds. It may be busy or stopped; what you entered is still here.`,
+  gone: "The connection to the kernel is gone. Run the cell again to go on; what you kept is saved.",
+} as const;

@@ -1,0 +1,115 @@
+import { Actions } from "../actions";
+import type { Channel } from "../channel";
+import { h } from "../dom";
+import type { Model, Theme } from "../model";
+import { type State, Store } from "../state";
+import { strings } from "../strings";
+import { watchTheme } from "../theme";
+import type { Thumbnails } from "../thumbnails";
+import { errorAlert } from "./alert";
+import { annotationList } from "./annotations";
+import { classPicker } from "./class-picker";
+import { comparisonTable } from "./comparison";
+import { originalDialog } from "./dialog";
+import { imageGrid } from "./grid";
+import { headerBar } from "./header";
+import { histogramPlot } from "./histogram";
+import { historyList } from "./history";
+import { phraseBox } from "./phrase";
+import { retrainPanel } from "./retrain";
+import { scoreCard } from "./score";
+import { tooltip } from "./tooltip";
+import type { Tools, View } from "./view";
+
+export interface MountOptions {
+  model: Model;
+  channel: Channel;
+  thumbnails: Thumbnails;
+  /** A report: no kernel, nothing to change but the phrase shown and the threshold. */
+  readonly?: boolean;
+}
+
+/** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
+export function mount(
+  el: HTMLElement,
+  { model, channel, thumbnails, readonly = false }: MountOptions,
+): () => void {
+  const store = new Store(model, readonly);
+  const actions = new Actions(model, channel, store);
+  const dialog = originalDialog(channel);
+  const tip = tooltip();
+  const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
+
+  const left: View[] = [
+    classPicker(tools),
+    phraseBox(tools),
+    scoreCard(tools),
+    historyList(tools),
+    annotationList(tools),
+    ...(readonly ? [] : [retrainPanel(tools)]),
+    comparisonTable(tools),
+  ];
+  const top: View[] = [headerBar(tools), errorAlert(tools)];
+  const histogram = histogramPlot(tools);
+  const grids = [imageGrid(tools, true), imageGrid(tools, false)];
+  const views = [...top, ...left, histogram, ...grids];
+
+  const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
+  const explore = h(
+    "div",
+    { class: "cw-explore" },
+    histogram.root,
+    h("div", { class: "cw-grids" }, ...grids.map(({ root }) => root)),
+  );
+  const root = h(
+    "div",
+    { class: "cw-root", role: "region", "aria-label": strings.widget, "data-lm-suppress-shortcuts": "true" },
+    h(
+      "div",
+      { class: "cw-card" },
+      ...top.map(({ root: part }) => part),
+      h(
+        "div",
+        { class: "cw-main" },
+        h("div", { class: "cw-left" }, ...left.map(({ root: part }) => part)),
+        h("div", { class: "cw-right" }, choose, explore),
+      ),
+    ),
+    tip.root,
+    dialog.root,
+  );
+  el.append(root);
+
+  const theme = watchTheme(root, () => store.state.theme);
+  let chosen: Theme | null = null;
+  let frame = 0;
+
+  /** Tells tests and benchmarks what can be seen now. */
+  function markPainted({ class_name, phrase }: State): void {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => {
+      root.dataset.cwPainted = `${class_name}|${phrase}`;
+    });
+  }
+
+  store.subscribe((state) => {
+    if (state.theme !== chosen) theme.apply();
+    chosen = state.theme;
+    choose.hidden = state.class_name !== "";
+    explore.hidden = state.class_name === "";
+    explore.setAttribute("aria-busy", String(state.pendingClass !== null || state.scoring));
+    for (const view of views) view.update(state);
+    markPainted(state);
+  });
+  actions.hello();
+
+  return () => {
+    cancelAnimationFrame(frame);
+    theme.stop();
+    store.dispose();
+    actions.dispose();
+    dialog.dispose();
+    for (const view of views) view.dispose?.();
+    root.remove();
+  };
+}

@@ -1,0 +1,144 @@
+import { type Channel, RequestError, Superseded } from "../channel";
+import { h, icon, setText } from "../dom";
+import type { Original } from "../model";
+import { strings } from "../strings";
+import { blobUrl } from "../thumbnails";
+import type { Shown } from "./view";
+
+export interface OriginalDialog {
+  readonly root: HTMLDialogElement;
+  open(images: Shown[], at: number): void;
+  dispose(): void;
+}
+
+/** The original image with what is known of it; the arrow keys step to its neighbours. */
+export function originalDialog(channel: Channel): OriginalDialog {
+  const picture = h("img", { class: "cw-original", alt: "" });
+  const message = h("p", { class: "cw-quiet cw-original-message" });
+  const title = h("h2", { class: "cw-dialog-title" });
+  const facts = h("dl", { class: "cw-facts" });
+  const button = (name: "cross" | "left" | "right", label: string, act: () => void) =>
+    h(
+      "button",
+      { class: "cw-icon-button", type: "button", "aria-label": label, title: label, onclick: act },
+      icon(name),
+    );
+  const previous = button("left", strings.previous, () => step(-1));
+  const next = button("right", strings.next, () => step(1));
+  const root = h(
+    "dialog",
+    {
+      class: "cw-dialog",
+      "data-testid": "original-dialog",
+      onclose: () => clear(),
+      onclick: (event: MouseEvent) => {
+        if (event.target === root) root.close();
+      },
+      onkeydown: (event: KeyboardEvent) => {
+        if (event.key === "ArrowLeft") step(-1);
+        else if (event.key === "ArrowRight") step(1);
+        // Escape and arrows belong to the dialog, not to the notebook below it.
+        event.stopPropagation();
+      },
+    },
+    h(
+      "div",
+      { class: "cw-dialog-body" },
+      h(
+        "header",
+        { class: "cw-dialog-header" },
+        title,
+        previous,
+        next,
+        button("cross", strings.close, () => root.close()),
+      ),
+      h("div", { class: "cw-original-frame" }, picture, message),
+      facts,
+    ),
+  );
+  let images: Shown[] = [];
+  let at = 0;
+  let url: string | null = null;
+  let from: HTMLElement | null = null;
+
+  function clear(): void {
+    if (url) URL.revokeObjectURL(url);
+    url = null;
+    picture.removeAttribute("src");
+    picture.hidden = true;
+    from?.focus();
+    from = null;
+  }
+
+  function fact(name: string, value: string, wrong = false): HTMLElement[] {
+    const mark = wrong ? h("span", { class: "cw-inline-mark" }, icon("cross"), strings.wrongMark) : null;
+    return [h("dt", {}, name), h("dd", {}, value, mark)];
+  }
+
+  function describe(shown: Shown, original: Original | null): void {
+    setText(title, original?.name || strings.imageName(shown.index));
+    const rows: HTMLElement[] = [];
+    const label = original?.label ?? shown.label;
+    if (label) rows.push(...fact(strings.label, label));
+    if (original) rows.push(...fact(strings.predicted, original.predicted, !original.correct));
+    if (shown.similarity !== null) {
+      rows.push(...fact(strings.similarityLabel, strings.similarity(shown.similarity)));
+    }
+    if (original?.width) rows.push(...fact(strings.size, strings.pixels(original.width, original.height)));
+    facts.replaceChildren(...rows);
+  }
+
+  async function load(): Promise<void> {
+    const shown = images[at];
+    if (!shown) return;
+    previous.disabled = at === 0;
+    next.disabled = at === images.length - 1;
+    describe(shown, null);
+    setText(message, strings.loadingOriginal);
+    message.hidden = !picture.hidden;
+    try {
+      const { result, buffers } = await channel.request<Original>(
+        "original",
+        { split: shown.split, index: shown.index },
+        { lane: "original" },
+      );
+      if (!root.open) return;
+      describe(shown, result);
+      const buffer = buffers[0];
+      if (url) URL.revokeObjectURL(url);
+      url = buffer && buffer.byteLength > 0 ? blobUrl(buffer, result.mime) : null;
+      picture.hidden = url === null;
+      if (url) picture.src = url;
+      picture.alt = [result.name, result.label].filter(Boolean).join(", ");
+      message.hidden = url !== null;
+      setText(message, strings.unreadable);
+    } catch (reason) {
+      if (reason instanceof Superseded) return;
+      picture.hidden = true;
+      message.hidden = false;
+      setText(message, reason instanceof RequestError ? reason.message : String(reason));
+    }
+  }
+
+  function step(by: number): void {
+    if (!images[at + by]) return;
+    at += by;
+    void load();
+  }
+
+  return {
+    root,
+    open(sequence, start) {
+      images = sequence;
+      at = start;
+      from = (root.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null;
+      picture.hidden = true;
+      if (!root.open) root.showModal();
+      void load();
+    },
+    dispose() {
+      if (root.open) root.close();
+      clear();
+    },
+  };
+}

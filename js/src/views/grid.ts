@@ -1,0 +1,125 @@
+import { h, setText } from "../dom";
+import type { State } from "../state";
+import { strings } from "../strings";
+import { Tiles } from "./tiles";
+import type { Shown, Tools, View } from "./view";
+
+const PAGE = 24;
+
+interface Content {
+  side: "right" | "wrong" | "without" | "with";
+  title: string;
+  summary: string;
+  order: string;
+  size: number;
+  wrong: number;
+}
+
+function contentOf(state: State, left: boolean): Content {
+  const { split, examples, phrase } = state;
+  if (!split) {
+    const right = examples.size - examples.wrong;
+    const accuracy = examples.size ? right / examples.size : Number.NaN;
+    return left
+      ? {
+          side: "right",
+          title: strings.right,
+          summary: strings.allRight(right, accuracy),
+          order: "",
+          size: right,
+          wrong: 0,
+        }
+      : {
+          side: "wrong",
+          title: strings.wrong,
+          summary: strings.allWrong(examples.wrong),
+          order: "",
+          size: examples.wrong,
+          wrong: examples.wrong,
+        };
+  }
+  const side = left ? split.without : split.with;
+  return {
+    side: left ? "without" : "with",
+    title: left ? strings.withoutPhrase(phrase) : strings.withPhrase(phrase),
+    summary: strings.sideSummary(side.size, side.accuracy),
+    order: left ? strings.orderLeast : strings.orderMost,
+    size: side.size,
+    wrong: side.wrong,
+  };
+}
+
+/** One of the two image grids: right or wrong, then without or with the phrase. */
+export function imageGrid(tools: Tools, left: boolean): View {
+  const title = h("h3", { class: "cw-grid-title" });
+  const summary = h("p", { class: "cw-grid-summary" });
+  const order = h("p", { class: "cw-quiet cw-grid-order" });
+  const wrongPart = h("span", { class: "cw-parts-wrong" });
+  const parts = h("div", { class: "cw-parts", "aria-hidden": "true" }, wrongPart);
+  const tiles = new Tiles(tools, "tile");
+  const empty = h("p", { class: "cw-quiet cw-grid-empty" }, strings.noImages);
+  const more = h("button", {
+    class: "cw-button cw-more",
+    type: "button",
+    "data-testid": "show-more",
+    onclick: () => showMore(),
+  });
+  const root = h(
+    "section",
+    { class: "cw-grid", "data-testid": left ? "grid-left" : "grid-right" },
+    h("header", { class: "cw-grid-header" }, title, summary, parts, order),
+    tiles.root,
+    empty,
+    more,
+  );
+  let limit = PAGE;
+  let shownFor = "";
+  let last: State | null = null;
+
+  function showMore(): void {
+    limit += PAGE;
+    if (last) render(last);
+  }
+
+  function render(state: State): void {
+    const { examples, split } = state;
+    const content = contentOf(state, left);
+    setText(title, content.title);
+    setText(summary, content.summary);
+    setText(order, content.order);
+    order.hidden = content.order === "";
+    wrongPart.style.width = content.size ? `${(100 * content.wrong) / content.size}%` : "0";
+    parts.classList.toggle("cw-parts-none", content.size === 0);
+    const images: Shown[] = examples.page(content.side, split?.position ?? 0, limit).map((at) => ({
+      split: "val",
+      index: examples.index[at] as number,
+      label: state.class_name,
+      correct: examples.correct[at] === 1,
+      similarity: split ? (examples.similarity[at] as number) : null,
+    }));
+    tiles.show(images, `${content.title}: ${content.summary}`);
+    const rest = content.size - images.length;
+    more.hidden = rest <= 0;
+    setText(more, strings.showMore(Math.min(PAGE, rest)));
+    empty.hidden = content.size > 0;
+  }
+
+  return {
+    root,
+    update(state: State) {
+      const now = `${state.class_name}|${state.phrase}`;
+      if (now !== shownFor) limit = PAGE;
+      shownFor = now;
+      if (last?.examples === state.examples && last.split === state.split && last.phrase === state.phrase)
+        return;
+      const sameSplit =
+        last !== null &&
+        last.examples === state.examples &&
+        last.phrase === state.phrase &&
+        last.split?.position === state.split?.position;
+      last = state;
+      if (!sameSplit) render(state);
+    },
+    dispose: () => tiles.dispose(),
+  };
+}

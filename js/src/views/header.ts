@@ -1,0 +1,56 @@
+import { h, icon, setText } from "../dom";
+import type { State } from "../state";
+import { strings } from "../strings";
+import type { Tools, View } from "./view";
+
+export function headerBar({ actions, readonly }: Tools): View {
+  const dataset = h("span", { class: "cw-dataset" });
+  const encoder = h("span", { class: "cw-muted" });
+  const status = h("span", { class: "cw-status", role: "status", "data-testid": "status" });
+  const undo = h(
+    "button",
+    {
+      class: "cw-button cw-ghost",
+      type: "button",
+      "data-testid": "undo",
+      onclick: () => void actions.undo(),
+    },
+    icon("undo"),
+    strings.undo,
+  );
+  const notesList = h("ul", { class: "cw-notes-list" });
+  const notesTitle = h("span", {});
+  const notes = h(
+    "details",
+    { class: "cw-notes", "data-testid": "notes" },
+    h("summary", {}, icon("info"), notesTitle),
+    notesList,
+  );
+  const root = h(
+    "header",
+    { class: "cw-header" },
+    h("div", { class: "cw-title" }, dataset, encoder),
+    status,
+    notes,
+    readonly ? null : undo,
+  );
+  let shown: string[] | null = null;
+
+  return {
+    root,
+    update(state: State) {
+      setText(dataset, state.dataset_name);
+      setText(encoder, state.encoder_name);
+      root.dataset.state = state.status.state;
+      setText(status, state.status.message);
+      undo.disabled = state.can_undo === "" || state.status.state === "retraining";
+      undo.title = state.can_undo ? strings.undoWhat(state.can_undo) : strings.undo;
+      undo.setAttribute("aria-label", undo.title);
+      notes.hidden = state.notes.length === 0;
+      if (state.notes === shown) return;
+      shown = state.notes;
+      setText(notesTitle, strings.notes(shown.length));
+      notesList.replaceChildren(...shown.map((note) => h("li", {}, note)));
+    },
+  };
+}

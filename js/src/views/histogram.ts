@@ -1,0 +1,287 @@
+import { h, setText, svg, uniqueId } from "../dom";
+import type { Examples, Histogram } from "../examples";
+import type { State } from "../state";
+import { strings } from "../strings";
+import type { Tools, View } from "./view";
+
+const HEIGHT = 128;
+const AXIS = HEIGHT / 2;
+/** Half of the width in which a press takes hold of the line instead of moving it. */
+const GRIP = 9;
+const SMALL_STEPS = 200;
+const LARGE_STEPS = 20;
+
+/** Outline of one series: bars of whole pixels, up (`sign` -1) or down from the axis. */
+export function bars(shares: Float64Array, width: number, perShare: number, sign: 1 | -1): string {
+  let path = "";
+  const n = shares.length;
+  for (let i = 0; i < n; i++) {
+    const share = shares[i] as number;
+    if (share === 0) continue;
+    const left = Math.round((i * width) / n);
+    const right = Math.round(((i + 1) * width) / n) - 1;
+    const height = Math.max(1.5, share * perShare);
+    const base = AXIS + sign;
+    path += `M${left} ${base}V${(base + sign * height).toFixed(1)}H${Math.max(left + 1, right)}V${base}Z`;
+  }
+  return path;
+}
+
+export function binsFor(n: number): number {
+  return Math.max(16, Math.min(48, Math.round(2 * Math.sqrt(n))));
+}
+
+/** Similarities of the right and the wrong images, mirrored, and the threshold as a line to drag. */
+export function histogramPlot({ actions }: Tools): View {
+  const patternId = uniqueId();
+  const heading = h("h2", { class: "cw-heading" });
+  const legendRight = h("span", {});
+  const legendWrong = h("span", {});
+  const legend = h(
+    "div",
+    { class: "cw-legend" },
+    h("span", { class: "cw-legend-item" }, h("i", { class: "cw-swatch cw-swatch-right" }), legendRight),
+    h("span", { class: "cw-legend-item" }, h("i", { class: "cw-swatch cw-swatch-wrong" }), legendWrong),
+  );
+  const rightPath = svg("path", { class: "cw-bars-right" });
+  const wrongPath = svg("path", { class: "cw-bars-wrong", fill: `url(#${patternId})` });
+  const axis = svg("line", { class: "cw-axis-line", x1: 0, y1: AXIS, y2: AXIS });
+  const drawing = svg(
+    "svg",
+    { class: "cw-drawing", height: HEIGHT, width: "100%", "aria-hidden": "true", focusable: "false" },
+    svg(
+      "defs",
+      {},
+      svg(
+        "pattern",
+        {
+          id: patternId,
+          width: 4,
+          height: 4,
+          patternUnits: "userSpaceOnUse",
+          patternTransform: "rotate(45)",
+        },
+        svg("rect", { width: 4, height: 4, class: "cw-hatch-ground" }),
+        svg("rect", { width: 1.6, height: 4, class: "cw-hatch-line" }),
+      ),
+    ),
+    rightPath,
+    wrongPath,
+    axis,
+  );
+  const shade = h("div", { class: "cw-shade" });
+  const slider = h(
+    "div",
+    {
+      class: "cw-slider",
+      role: "slider",
+      tabindex: 0,
+      "aria-label": strings.thresholdSlider,
+      "aria-orientation": "horizontal",
+      "data-testid": "threshold-slider",
+      onkeydown: (event: KeyboardEvent) => onKey(event),
+    },
+    h("span", { class: "cw-slider-side cw-slider-without", "aria-hidden": "true" }, strings.sideWithout),
+    h("span", { class: "cw-slider-side cw-slider-with", "aria-hidden": "true" }, strings.sideWith),
+    h("span", { class: "cw-slider-grip", "aria-hidden": "true" }),
+  );
+  const plot = h(
+    "div",
+    {
+      class: "cw-plot",
+      onpointerdown: (event: PointerEvent) => onDown(event),
+      onpointermove: (event: PointerEvent) => onMove(event),
+      onpointerup: (event: PointerEvent) => onUp(event),
+      onpointercancel: () => onCancel(),
+    },
+    drawing,
+    shade,
+    slider,
+  );
+  const lowLabel = h("span", {});
+  const highLabel = h("span", {});
+  const number = h("input", {
+    class: "cw-input cw-threshold",
+    type: "number",
+    step: "0.001",
+    "aria-label": strings.thresholdLabel,
+    "data-testid": "threshold-value",
+    onchange: () => onNumber(),
+  });
+  const best = h(
+    "button",
+    {
+      class: "cw-button",
+      type: "button",
+      title: strings.thresholdBestHelp,
+      "data-testid": "threshold-best",
+      onclick: () => {
+        if (state?.bestThreshold !== null && state) actions.commit(state.bestThreshold as number);
+      },
+    },
+    strings.thresholdBest,
+  );
+  const content = h(
+    "div",
+    {},
+    plot,
+    h(
+      "div",
+      { class: "cw-plot-foot" },
+      lowLabel,
+      h(
+        "label",
+        { class: "cw-threshold-row" },
+        h("span", { class: "cw-label" }, strings.thresholdLabel),
+        number,
+      ),
+      best,
+      highLabel,
+    ),
+  );
+  const empty = h("div", { class: "cw-plot-empty" }, h("p", { class: "cw-quiet" }, strings.histogramEmpty));
+  const root = h(
+    "section",
+    { class: "cw-histogram" },
+    h("header", { class: "cw-histogram-header" }, heading, legend),
+    content,
+    empty,
+  );
+
+  let state: State | null = null;
+  let drawn: { examples: Examples; histogram: Histogram } | null = null;
+  let grab: { id: number; offset: number } | null = null;
+  const watcher = new ResizeObserver(() => draw());
+  watcher.observe(plot);
+
+  function draw(): void {
+    if (!drawn) return;
+    const { histogram } = drawn;
+    const width = Math.round(plot.clientWidth) || 600;
+    const tallest = Math.max(...histogram.right, ...histogram.wrong);
+    const perShare = (AXIS - 16) / (tallest || 1);
+    rightPath.setAttribute("d", bars(histogram.right, width, perShare, -1));
+    wrongPath.setAttribute("d", bars(histogram.wrong, width, perShare, 1));
+    axis.setAttribute("x2", String(width));
+  }
+
+  function range(): { low: number; high: number } {
+    return drawn?.histogram ?? { low: 0, high: 1 };
+  }
+
+  function clamp(threshold: number): number {
+    const { low, high } = range();
+    return Math.max(low, Math.min(high, threshold));
+  }
+
+  function at(event: PointerEvent): number {
+    const box = plot.getBoundingClientRect();
+    const { low, high } = range();
+    const x = event.clientX - box.left - (grab?.offset ?? 0);
+    return clamp(low + (x / (box.width || 1)) * (high - low));
+  }
+
+  function onDown(event: PointerEvent): void {
+    if (event.button !== 0 || !state || state.threshold === null) return;
+    event.preventDefault();
+    const line = slider.getBoundingClientRect();
+    const offset = event.clientX - (line.left + line.width / 2);
+    grab = { id: event.pointerId, offset: Math.abs(offset) <= GRIP ? offset : 0 };
+    plot.setPointerCapture?.(event.pointerId);
+    plot.classList.add("cw-dragging");
+    slider.focus({ preventScroll: true });
+    if (grab.offset === 0) actions.preview(at(event));
+  }
+
+  function onMove(event: PointerEvent): void {
+    if (grab?.id === event.pointerId) actions.preview(at(event));
+  }
+
+  function onUp(event: PointerEvent): void {
+    if (grab?.id !== event.pointerId) return;
+    const threshold = state?.previewing ? state.threshold : null;
+    release();
+    if (threshold !== null) actions.commit(threshold);
+  }
+
+  function onCancel(): void {
+    release();
+    actions.preview(null);
+  }
+
+  function release(): void {
+    grab = null;
+    plot.classList.remove("cw-dragging");
+  }
+
+  function onKey(event: KeyboardEvent): void {
+    if (!state || state.threshold === null) return;
+    const { low, high } = range();
+    const small = (high - low) / (event.shiftKey ? LARGE_STEPS : SMALL_STEPS);
+    const large = (high - low) / LARGE_STEPS;
+    const targets: Record<string, number> = {
+      ArrowRight: state.threshold + small,
+      ArrowUp: state.threshold + small,
+      ArrowLeft: state.threshold - small,
+      ArrowDown: state.threshold - small,
+      PageUp: state.threshold + large,
+      PageDown: state.threshold - large,
+      Home: low,
+      End: high,
+    };
+    const target = targets[event.key];
+    if (target === undefined) return;
+    event.preventDefault();
+    actions.commitSoon(clamp(target));
+  }
+
+  function onNumber(): void {
+    const typed = Number.parseFloat(number.value);
+    if (Number.isFinite(typed)) actions.commit(clamp(typed));
+    else if (state?.threshold !== null && state) number.value = strings.similarity(state.threshold as number);
+  }
+
+  function place({ threshold, split, bestThreshold }: State): void {
+    if (threshold === null || !split) return;
+    const { low, high } = range();
+    const percent = `${((100 * (clamp(threshold) - low)) / (high - low)).toFixed(3)}%`;
+    slider.style.left = percent;
+    shade.style.width = percent;
+    slider.setAttribute("aria-valuemin", strings.similarity(low));
+    slider.setAttribute("aria-valuemax", strings.similarity(high));
+    slider.setAttribute("aria-valuenow", strings.similarity(threshold));
+    slider.setAttribute(
+      "aria-valuetext",
+      strings.thresholdText(threshold, split.with.size, split.with.accuracy),
+    );
+    const focused = (number.getRootNode() as Document | ShadowRoot).activeElement === number;
+    if (!focused || number.value === "") number.value = strings.similarity(threshold);
+    best.disabled = bestThreshold === null || bestThreshold === threshold;
+  }
+
+  return {
+    root,
+    update(next: State) {
+      state = next;
+      const { examples, split } = next;
+      content.hidden = split === null;
+      legend.hidden = split === null;
+      empty.hidden = split !== null;
+      setText(heading, split ? strings.histogramOf(next.phrase) : strings.histogramHeading);
+      if (!split) {
+        drawn = null;
+        return;
+      }
+      if (drawn?.examples !== examples) {
+        drawn = { examples, histogram: examples.histogram(binsFor(examples.size)) };
+        setText(legendRight, strings.legendRight(examples.size - examples.wrong));
+        setText(legendWrong, strings.legendWrong(examples.wrong));
+        setText(lowLabel, strings.similarity(drawn.histogram.low));
+        setText(highLabel, strings.similarity(drawn.histogram.high));
+        draw();
+      }
+      place(next);
+    },
+    dispose: () => watcher.disconnect(),
+  };
+}

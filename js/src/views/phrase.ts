@@ -1,0 +1,71 @@
+import { h, setText } from "../dom";
+import type { State } from "../state";
+import { strings } from "../strings";
+import type { Tools, View } from "./view";
+
+/** The sentence that a person completes; in a report, the completed sentence. */
+export function phraseBox({ actions, readonly }: Tools): View {
+  const input = h("input", {
+    class: "cw-phrase",
+    type: "text",
+    placeholder: strings.phrasePlaceholder,
+    "aria-label": strings.phraseLabel,
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    "data-testid": "phrase-input",
+    oninput: () => {
+      edited = true;
+      resize();
+      actions.type(input.value);
+    },
+    onkeydown: (event: KeyboardEvent) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      actions.submit(input.value);
+    },
+    onblur: () => {
+      if (edited) actions.leave(input.value);
+    },
+  });
+  const shownPhrase = h("strong", { class: "cw-phrase-shown" });
+  const ofClass = h("p", { class: "cw-quiet" });
+  const root = h(
+    "section",
+    { class: "cw-section" },
+    h(
+      "p",
+      { class: "cw-sentence" },
+      `${strings.sentenceStart} `,
+      readonly ? shownPhrase : input,
+      ` ${strings.sentenceEnd}`,
+    ),
+    ofClass,
+  );
+  /** What is in the box was typed here and is not what the model shows. */
+  let edited = false;
+  let className: string | null = null;
+  let phrase: string | null = null;
+
+  function resize(): void {
+    const longest = Math.max(input.value.length, strings.phrasePlaceholder.length);
+    input.style.width = `${Math.min(28, longest) + 3}ch`;
+  }
+
+  return {
+    root,
+    update(state: State) {
+      if (state.class_name !== className) edited = false;
+      if (state.phrase === input.value.trim()) edited = false;
+      if (state.class_name !== className || state.phrase !== phrase) {
+        className = state.class_name;
+        phrase = state.phrase;
+        if (!edited) input.value = phrase;
+        setText(shownPhrase, phrase || "…");
+        resize();
+      }
+      input.disabled = state.class_name === "";
+      setText(ofClass, state.class_name ? strings.ofClass(state.class_name) : "");
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import { h, setText, uniqueId } from "../dom";
+import type { Objective } from "../model";
+import type { State } from "../state";
+import { strings } from "../strings";
+import type { Tools, View } from "./view";
+
+export function retrainPanel({ actions }: Tools): View {
+  const id = uniqueId();
+  const select = h("select", {
+    class: "cw-input cw-select",
+    id,
+    "data-testid": "objective",
+    onchange: () => actions.setObjective(select.value),
+  });
+  const retrain = h(
+    "button",
+    { class: "cw-button", type: "button", "data-testid": "retrain", onclick: () => void actions.retrain() },
+    strings.retrain,
+  );
+  const cancel = h(
+    "button",
+    { class: "cw-button", type: "button", "data-testid": "cancel", onclick: () => void actions.cancel() },
+    strings.cancel,
+  );
+  const fill = h("span", { class: "cw-progress-fill" });
+  const bar = h(
+    "div",
+    {
+      class: "cw-progress",
+      role: "progressbar",
+      "aria-label": strings.retraining,
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    fill,
+  );
+  const message = h("span", {});
+  const loss = h("span", { class: "cw-number" });
+  const progress = h(
+    "div",
+    { class: "cw-running", "data-testid": "progress" },
+    h("div", { class: "cw-running-text" }, message, loss),
+    bar,
+  );
+  const root = h(
+    "section",
+    { class: "cw-section" },
+    h("label", { class: "cw-heading", for: id }, strings.objective),
+    h("div", { class: "cw-retrain-row" }, select, retrain, cancel),
+    progress,
+  );
+  let objectives: Objective[] | null = null;
+
+  return {
+    root,
+    update(state: State) {
+      if (state.objectives !== objectives) {
+        objectives = state.objectives;
+        select.replaceChildren(...objectives.map(({ value, label }) => h("option", { value }, label)));
+      }
+      if (select.value !== state.objective) select.value = state.objective;
+      const { status } = state;
+      const running = status.state === "retraining";
+      const scoredAndLoose =
+        state.score !== null &&
+        !state.annotations.some((a) => a.class_name === state.class_name && a.phrase === state.phrase);
+      retrain.hidden = running;
+      cancel.hidden = !running;
+      progress.hidden = !running;
+      select.disabled = running;
+      retrain.disabled = status.state === "loading";
+      retrain.classList.toggle("cw-primary", state.annotations.length > 0 && !scoredAndLoose);
+      if (!running) return;
+      setText(message, status.message || strings.retraining);
+      setText(loss, status.loss === null ? "" : strings.loss(status.loss));
+      const known = status.fraction !== null;
+      bar.classList.toggle("cw-unknown", !known);
+      fill.style.width = known ? `${100 * (status.fraction ?? 0)}%` : "";
+      if (known) bar.setAttribute("aria-valuenow", String(Math.round(100 * (status.fraction ?? 0))));
+      else bar.removeAttribute("aria-valuenow");
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { h, icon } from "../dom";
+import { strings } from "../strings";
+import type { Thumbnail, Thumbnails } from "../thumbnails";
+import type { Shown, Tools } from "./view";
+
+/** What is known of an image, one line each. */
+export function describe(shown: Shown, thumbnail: Thumbnail | null): string[] {
+  const label = thumbnail?.label ?? shown.label;
+  const predicted = thumbnail?.predicted;
+  const lines: string[] = [];
+  if (label) lines.push(`${strings.label}: ${label}`);
+  if (predicted)
+    lines.push(`${strings.predicted}: ${predicted}${shown.correct ? "" : ` (${strings.wrongMark})`}`);
+  else if (!shown.correct) lines.push(strings.wrongMark);
+  if (shown.similarity !== null)
+    lines.push(`${strings.similarityLabel}: ${strings.similarity(shown.similarity)}`);
+  if (thumbnail && !thumbnail.url) lines.push(thumbnail.readable ? strings.notInReport : strings.unreadable);
+  return lines;
+}
+
+/** One image of fixed size; the picture comes when the kernel has sent it. */
+export class Tile {
+  readonly root: HTMLButtonElement;
+  private thumbnail: Thumbnail | null = null;
+  private stop: () => void = () => {};
+  private shown: Shown;
+
+  constructor(
+    shown: Shown,
+    private readonly tools: Tools,
+    open: (tile: Tile) => void,
+    testid: string,
+  ) {
+    this.shown = shown;
+    this.root = h("button", {
+      class: "cw-tile",
+      type: "button",
+      tabindex: -1,
+      "data-testid": testid,
+      "data-index": shown.index,
+      onclick: () => open(this),
+      onpointerenter: () => this.tip(),
+      onpointerleave: () => tools.tip(null),
+      onfocus: () => this.tip(),
+      onblur: () => tools.tip(null),
+    });
+    this.update(shown);
+    this.load(tools.thumbnails);
+  }
+
+  get image(): Shown {
+    return this.shown;
+  }
+
+  update(shown: Shown): void {
+    this.shown = shown;
+    const wrong = !shown.correct;
+    const marked = this.root.querySelector(".cw-mark");
+    this.root.classList.toggle("cw-wrong", wrong);
+    this.root.dataset.correct = String(shown.correct);
+    if (wrong && !marked) {
+      this.root.append(h("span", { class: "cw-mark" }, icon("cross"), strings.wrongMark));
+    } else if (!wrong) marked?.remove();
+    this.relabel();
+  }
+
+  dispose(): void {
+    this.stop();
+  }
+
+  private load(thumbnails: Thumbnails): void {
+    this.stop = thumbnails.want(this.shown.split, this.shown.index, (thumbnail) => {
+      this.thumbnail = thumbnail;
+      const picture = thumbnail.url
+        ? h("img", {
+            class: "cw-picture",
+            src: thumbnail.url,
+            alt: "",
+            draggable: "false",
+            decoding: "async",
+          })
+        : h(
+            "span",
+            { class: "cw-unreadable" },
+            thumbnail.readable ? strings.notInReport : strings.unreadable,
+          );
+      this.root.prepend(picture);
+      this.relabel();
+    });
+  }
+
+  private relabel(): void {
+    const name = this.thumbnail?.name || strings.imageName(this.shown.index);
+    this.root.setAttribute("aria-label", [name, ...describe(this.shown, this.thumbnail)].join(", "));
+  }
+
+  private tip(): void {
+    this.tools.tip(this.root, describe(this.shown, this.thumbnail));
+  }
+}
