@@ -15,6 +15,7 @@ from clarify_widget.datasets.splitting import SPLIT_NAMES, split_name, stratifie
 from clarify_widget.errors import DataError
 
 _HELD_OUT = 0.2
+_SMALL_GROUP = 5
 
 
 def from_arrays(
@@ -57,8 +58,8 @@ def from_arrays(
     class_names, group_names
         Names in the order of the indices; by default "class 0", "class 1", ... and "group 0", ...
     split
-        (n,) "train", "val" or "test", or 0, 1 or 2. Without it 20 % of each class (of each group within
-        it, where groups are known) become val and 20 % test.
+        (n,) "train", "val" or "test", or 0, 1 or 2. Without it 20 % of each class become val and 20 %
+        test; where groups are known, of each group within the class (those under 5 images together).
     name
         What the data set is called.
     seed
@@ -235,11 +236,18 @@ def _rows_of(values: Any, rows: IntArray) -> Any:
 def _dealt(parts: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
     """Return the parts, so far under "all", dealt to train, val and test."""
     columns: dict[str, Any] = {part: values.get("all") for part, values in parts.items()}
-    strata, groups = columns["labels"], columns["groups"]
-    if groups is not None and len(groups):
-        strata = strata * (groups.max() + 1) + groups
+    strata = _strata(columns["labels"], columns["groups"])
     codes = stratified_split(strata, val_fraction=_HELD_OUT, test_fraction=_HELD_OUT, seed=seed)
     return _rows_by_split(columns, codes)
+
+
+def _strata(labels: IntArray, groups: IntArray | None) -> IntArray:
+    """Return what must keep its share in each split: the groups of a class, its small ones taken together."""
+    if groups is None or not len(groups):
+        return labels
+    cells = labels * (groups.max() + 1) + groups
+    _, cell_of, sizes = np.unique(cells, return_inverse=True, return_counts=True)
+    return np.where(sizes[cell_of] < _SMALL_GROUP, -1 - labels, cells)
 
 
 def _indices(

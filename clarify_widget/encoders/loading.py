@@ -326,9 +326,8 @@ def _unknown_name(name: str, cache_dir: str | os.PathLike[str] | None) -> str:
             else f"{name!r} names no weights"
         )
         close = difflib.get_close_matches(weights, tags, n=_CLOSE_NAMES)
-        choices = ", ".join(
-            f"{architecture}/{tag}" for tag in (*close, *(tag for tag in tags if tag not in close))
-        )
+        ordered = [*close, *(tag for tag in tags if tag not in close)]
+        choices = ", ".join(f"{architecture}/{tag}" for tag in ordered)
         return f"{said}; open_clip lists {choices}. {_cached_sentence(cache_dir)}"
     names = {known.casefold(): known for known in ("demo", *available())}
     close = difflib.get_close_matches(name.casefold(), names, n=_CLOSE_NAMES)
@@ -346,9 +345,8 @@ def _not_to_be_had(name: str, source: str, error: Exception, cache_dir: str | os
     if "on the Hugging Face hub" in source:
         offline = " HF_HUB_OFFLINE is set, so nothing is downloaded; unset it to try." if _offline() else ""
         advice = (
-            f"{_cached_sentence(cache_dir)}{offline} Without a connection, download the weights elsewhere and "
-            "load 'ViT-L-14@/path/weights.safetensors' (their architecture before the @), load a cached model, "
-            "or 'demo'."
+            f"{_cached_sentence(cache_dir)}{offline} Without a connection, load a cached model or 'demo', or "
+            "download the weights elsewhere and load 'architecture@/path/weights.safetensors'."
         )
     else:
         advice = (
