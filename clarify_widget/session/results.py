@@ -85,6 +85,7 @@ class PhraseScore:
         """The result in one sentence for people."""
         verb = "wrong" if self.direction > 0 else "right"
         doubt = " This could well be chance." if self.p_value > 0.05 else ""
+        doubt += f" {self.warning}" if self.warning else ""
         return (
             f"The AI is more often {verb} on images of {self.class_name} with “{self.phrase}”: "
             f"Error Score {self.score:.2f} (p {_format_p(self.p_value)}).{doubt}"

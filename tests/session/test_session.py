@@ -203,6 +203,18 @@ def test_a_phrase_that_cannot_be_compared_loses_nothing(session, phrase):
     assert [tried.phrase for tried in session.history("square")] == ["red"]
 
 
+def test_words_that_the_encoder_never_learned_are_in_the_score():
+    encoder = planted_encoder()
+    encoder.unknown_words = lambda phrase: ("crimson",) if "crimson" in phrase else ()
+    session = cw.Session(planted_dataset(), encoder)
+    session.fit()
+    scored = session.score("square", "crimson")
+    assert scored.unknown_words == ("crimson",)
+    assert "does not know 'crimson'; load a CLIP model" in scored.warning
+    assert scored.warning in scored.sentence
+    assert session.score("square", "red").warning == ""
+
+
 def test_an_unknown_class_names_the_classes(session):
     with pytest.raises(UnknownClassError, match="'square', 'oval'"):
         session.score("triangle", "red")
