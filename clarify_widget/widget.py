@@ -95,6 +95,13 @@ class _Request:
         return values
 
 
+class _Threshold(traitlets.Float["float | None", "float | None"]):
+    """A number or None; with `allow_none` instead, None would pass by the validator below."""
+
+    def validate(self, obj: Any, value: Any) -> float | None:
+        return None if value is None else float(super().validate(obj, value))
+
+
 class ClarifyWidget(anywidget.AnyWidget):
     """See what a classifier gets wrong, say it in words, and retrain.
 
@@ -128,7 +135,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     classes = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     class_name = traitlets.Unicode().tag(sync=True)
     phrase = traitlets.Unicode().tag(sync=True)
-    threshold = traitlets.Float(None, allow_none=True).tag(sync=True)
+    threshold = _Threshold(None).tag(sync=True)
     objective = traitlets.Unicode("slice_balanced").tag(sync=True)
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
@@ -141,6 +148,9 @@ class ClarifyWidget(anywidget.AnyWidget):
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+
+    _run: _Run | None = None
+    _unsubscribe: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -162,11 +172,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._page = contextvars.copy_context()
         self._dragged: dict[tuple[str, str], float] = {}
         self._thumbnails = ThumbnailCache()
-        self._run: _Run | None = None
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
-        self._unsubscribe: Callable[[], None] = lambda: None
         super().__init__()
         try:
             self._open(theme, objective)
@@ -256,7 +264,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Stop what runs, let go of the session and remove every view."""
         if self._run is not None:
             self._run.cancelled.set()
-        self._unsubscribe()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        self._unsubscribe = None
         super().close()
 
     # -- retraining
