@@ -16,6 +16,8 @@ export class Actions {
   private moving: ReturnType<typeof setTimeout> | undefined;
   /** The phrase that the kernel last refused: leaving the box does not ask for it again. */
   private refused: string | null = null;
+  /** Counts what was asked to be shown, so that an overtaken answer is not taken for the latest. */
+  private latest = 0;
 
   constructor(
     private readonly model: Model,
@@ -29,9 +31,10 @@ export class Actions {
 
   async selectClass(className: string): Promise<void> {
     this.stopTimers();
-    this.store.patch({ pendingClass: className, preview: null });
+    this.store.patch({ pendingClass: className, scoring: false, preview: null });
+    const request = ++this.latest;
     await this.send("select_class", { class_name: className }, SHOW);
-    this.store.patch({ pendingClass: null });
+    if (this.latest === request) this.store.patch({ pendingClass: null });
   }
 
   /** The text of the phrase box changed. */
@@ -114,10 +117,11 @@ export class Actions {
 
   private async ask(phrase: string, provisional: boolean): Promise<void> {
     const className = this.store.state.pendingClass ?? this.store.state.class_name;
+    const request = ++this.latest;
     this.store.patch({ scoring: true, preview: null });
     const fields = { class_name: className, phrase, ...(provisional ? { provisional } : {}) };
     const answered = await this.send("score", fields, SHOW);
-    if (answered === "superseded") return;
+    if (this.latest !== request) return;
     this.store.patch({ scoring: false });
     this.refused = answered === "failed" ? phrase : null;
     if (answered === "done" && provisional) this.rest = setTimeout(() => this.leave(phrase), REST_MS);
@@ -134,8 +138,8 @@ export class Actions {
   ): Promise<"done" | "failed" | "superseded"> {
     if (type !== "hello" && this.store.state.error) this.store.patch({ error: null });
     try {
-      await this.channel.request(type, fields, lane ? { lane } : {});
-      return "done";
+      const { result } = await this.channel.request<{ stale?: boolean }>(type, fields, lane ? { lane } : {});
+      return result?.stale ? "superseded" : "done";
     } catch (reason) {
       if (reason instanceof Superseded) return "superseded";
       const error =

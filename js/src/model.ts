@@ -4,7 +4,8 @@ export interface ClassSummary {
   name: string;
   size: number;
   wrong: number;
-  error_rate: number;
+  /** Null for a class without images. */
+  error_rate: number | null;
   annotated: boolean;
 }
 
@@ -17,7 +18,7 @@ export interface Score {
   score: number;
   threshold: number;
   direction: Direction;
-  p_value: number;
+  p_value: number | null;
   wrong: number;
   correct: number;
   unknown_words: string[];
@@ -30,7 +31,7 @@ export interface Tried {
   score: number;
   threshold: number;
   direction: Direction;
-  p_value: number;
+  p_value: number | null;
   best: boolean;
   kept: boolean;
 }
@@ -56,12 +57,13 @@ export interface ComparisonRow {
   kind: ComparisonKind;
   name: string;
   size: number;
-  before: number;
-  before_low: number;
-  before_high: number;
-  after: number;
-  after_low: number;
-  after_high: number;
+  /** Accuracies in 0..1 with 95 % intervals; null where there are no images. */
+  before: number | null;
+  before_low: number | null;
+  before_high: number | null;
+  after: number | null;
+  after_low: number | null;
+  after_high: number | null;
 }
 
 export interface Comparison {
@@ -72,8 +74,9 @@ export interface Comparison {
   broken: number;
   fixed_indices: number[];
   broken_indices: number[];
-  p_value: number;
+  p_value: number | null;
   sentence: string;
+  notes?: string[];
 }
 
 export interface WidgetError {

@@ -1,6 +1,7 @@
 // Every word that the widget shows, in one place.
 
-const percent = (value: number): string => (Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`);
+const percent = (value: number | null): string =>
+  value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`;
 const count = (n: number): string => n.toLocaleString("en-US");
 const images = (n: number): string => (n === 1 ? "1 image" : `${count(n)} images`);
 
@@ -44,8 +45,10 @@ export const strings = {
   oftenWrong: "wrong",
   oftenRight: "right",
   oftenEnd: " on these",
-  chance: (p: number): string =>
-    p < 0.05 ? `Unlikely to be chance, ${pValue(p)}` : `Could well be chance, ${pValue(p)}`,
+  chance: (p: number | null): string => {
+    if (p === null) return "Too few images to say whether this is chance";
+    return p < 0.05 ? `Unlikely to be chance, ${pValue(p)}` : `Could well be chance, ${pValue(p)}`;
+  },
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore: "Complete the sentence to see how well a phrase separates wrong from right.",
@@ -84,16 +87,19 @@ export const strings = {
     class: "Classes",
   } as const,
   interval: (low: number, high: number) => `95 % interval ${percent(low)} to ${percent(high)}`,
-  points: (change: number) =>
-    Number.isNaN(change)
-      ? "–"
-      : `${change > 0.0005 ? "+" : change < -0.0005 ? "−" : "±"}${Math.abs(100 * change).toFixed(1)}`,
-  fixed: (n: number) => `Fixed (${count(n)})`,
-  broken: (n: number) => `Broken (${count(n)})`,
+  points: (change: number | null): string => {
+    if (change === null) return "–";
+    const sign = change > 0.0005 ? "+" : change < -0.0005 ? "−" : "±";
+    return `${sign}${Math.abs(100 * change).toFixed(1)}`;
+  },
+  changedHeading: "What retraining changed",
+  fixed: "Fixed",
+  broken: "Broken",
+  fixedSummary: (n: number) => `${images(n)}: wrong before, right now`,
+  brokenSummary: (n: number) => `${images(n)}: right before, wrong now`,
   noneFixed: "No image became right.",
   noneBroken: "No image became wrong.",
   showAllRows: (n: number) => `Show all ${n}`,
-  change_of: (name: string) => `Accuracy of ${name}`,
 
   histogramHeading: "Similarity to the phrase",
   histogramOf: (phrase: string) => `Similarity to “${phrase}”`,
@@ -105,7 +111,7 @@ export const strings = {
   thresholdSlider: "Similarity threshold: images above it have the phrase",
   thresholdText: (threshold: number, n: number, accuracy: number) =>
     `${threshold.toFixed(3)}: ${images(n)} with the phrase, ${percent(accuracy)} right`,
-  thresholdBest: "Best",
+  thresholdBest: "Reset to best",
   thresholdBestHelp: "Return to the threshold with the best Error Score",
   sideWithout: "without",
   sideWith: "with",
@@ -127,6 +133,9 @@ export const strings = {
   notInReport: "not in this report",
   label: "Label",
   predicted: "Predicted",
+  predictedBefore: "Predicted before",
+  nowRight: "Right after retraining",
+  nowWrong: "Wrong after retraining",
   similarityLabel: "Similarity",
   file: "File",
   size: "Size",

@@ -8,6 +8,7 @@ import { watchTheme } from "../theme";
 import type { Thumbnails } from "../thumbnails";
 import { errorAlert } from "./alert";
 import { annotationList } from "./annotations";
+import { changedImages } from "./changed";
 import { classPicker } from "./class-picker";
 import { comparisonTable } from "./comparison";
 import { originalDialog } from "./dialog";
@@ -40,39 +41,33 @@ export function mount(
   const tip = tooltip();
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
 
-  const left: View[] = [
-    classPicker(tools),
-    phraseBox(tools),
-    scoreCard(tools),
-    historyList(tools),
-    annotationList(tools),
-    ...(readonly ? [] : [retrainPanel(tools)]),
-    comparisonTable(tools),
-  ];
   const top: View[] = [headerBar(tools), errorAlert(tools)];
-  const histogram = histogramPlot(tools);
-  const grids = [imageGrid(tools, true), imageGrid(tools, false)];
-  const views = [...top, ...left, histogram, ...grids];
+  const say: View[] = [classPicker(tools), phraseBox(tools), scoreCard(tools), historyList(tools)];
+  const look: View[] = [
+    histogramPlot(tools),
+    imageGrid(tools, true),
+    imageGrid(tools, false),
+    changedImages(tools),
+  ];
+  const mend: View[] = [annotationList(tools), ...(readonly ? [] : [retrainPanel(tools)]), comparisonTable()];
+  const views = [...top, ...say, ...look, ...mend];
+  const [histogram, left, right, changed] = look.map((view) => view.root);
 
   const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
-  const explore = h(
-    "div",
-    { class: "cw-explore" },
-    histogram.root,
-    h("div", { class: "cw-grids" }, ...grids.map(({ root }) => root)),
-  );
+  const explore = h("div", {}, histogram, h("div", { class: "cw-grids" }, left, right));
   const root = h(
     "div",
     { class: "cw-root", role: "region", "aria-label": strings.widget, "data-lm-suppress-shortcuts": "true" },
     h(
       "div",
       { class: "cw-card" },
-      ...top.map(({ root: part }) => part),
+      ...top.map((view) => view.root),
       h(
         "div",
         { class: "cw-main" },
-        h("div", { class: "cw-left" }, ...left.map(({ root: part }) => part)),
-        h("div", { class: "cw-right" }, choose, explore),
+        h("div", { class: "cw-say" }, ...say.map((view) => view.root)),
+        h("div", { class: "cw-look" }, choose, explore, changed),
+        h("div", { class: "cw-mend" }, ...mend.map((view) => view.root)),
       ),
     ),
     tip.root,

@@ -8,7 +8,7 @@ const FILTER_FROM = 9;
 
 function option({ name, size, wrong, error_rate, annotated }: ClassSummary, choose: () => void): HTMLElement {
   const rate = strings.percent(error_rate);
-  const fill = h("span", { class: "cw-bar-fill", style: `width:${(100 * error_rate).toFixed(2)}%` });
+  const fill = h("span", { class: "cw-bar-fill", style: `width:${(100 * (error_rate ?? 0)).toFixed(2)}%` });
   return h(
     "div",
     {

@@ -2,12 +2,10 @@ import { h, setText, svg } from "../dom";
 import type { Comparison, ComparisonKind, ComparisonRow } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
-import { Tiles } from "./tiles";
-import type { Shown, Tools, View } from "./view";
+import type { View } from "./view";
 
 const KINDS: readonly ComparisonKind[] = ["overall", "worst", "slice", "group", "class"];
 const ROWS = 8;
-const THUMBNAILS = 8;
 const WIDTH = 100;
 
 const known = (value: number | null): value is number => value !== null && Number.isFinite(value);
@@ -36,41 +34,43 @@ function dumbbell(row: ComparisonRow): SVGSVGElement {
   return drawing;
 }
 
-function accuracyCell(value: number, low: number, high: number, name: string): HTMLElement {
-  const cell = h("td", { class: `cw-number ${name}` }, strings.percent(known(value) ? value : Number.NaN));
+function accuracyCell(value: number | null, low: number | null, high: number | null): HTMLElement {
+  const cell = h("td", { class: "cw-number", role: "cell" }, strings.percent(value));
   if (known(low) && known(high)) cell.title = strings.interval(low, high);
   return cell;
 }
 
+// The rows are laid out as a grid, with the name on a line of its own; the roles keep it a table.
 function tableRow(row: ComparisonRow): HTMLElement {
-  const change = known(row.after) && known(row.before) ? row.after - row.before : Number.NaN;
-  const direction = change > 0.0005 ? "cw-better" : change < -0.0005 ? "cw-worse" : "";
+  const change = known(row.after) && known(row.before) ? row.after - row.before : null;
+  const direction = (change ?? 0) > 0.0005 ? "cw-better" : (change ?? 0) < -0.0005 ? "cw-worse" : "";
   return h(
     "tr",
-    { class: row.kind === "worst" ? "cw-row cw-row-worst" : "cw-row", "data-kind": row.kind },
+    { class: row.kind === "worst" ? "cw-row cw-row-worst" : "cw-row", role: "row", "data-kind": row.kind },
     h(
       "th",
-      { scope: "row" },
-      h("span", { class: "cw-row-name", title: `${row.name}: ${strings.images(row.size)}` }, row.name),
-      dumbbell(row),
+      { class: "cw-row-name", scope: "row", role: "rowheader" },
+      row.name,
+      h("span", { class: "cw-row-size" }, strings.images(row.size)),
     ),
-    accuracyCell(row.before, row.before_low, row.before_high, "cw-before"),
-    accuracyCell(row.after, row.after_low, row.after_high, "cw-after"),
-    h("td", { class: `cw-number cw-change ${direction}` }, strings.points(change)),
+    h("td", { role: "cell" }, dumbbell(row)),
+    accuracyCell(row.before, row.before_low, row.before_high),
+    accuracyCell(row.after, row.after_low, row.after_high),
+    h("td", { class: `cw-number cw-change ${direction}`, role: "cell" }, strings.points(change)),
   );
 }
 
 function kindBody(kind: ComparisonKind, rows: ComparisonRow[]): HTMLTableSectionElement {
-  const body = h("tbody", {});
+  const body = h("tbody", { role: "rowgroup" });
   if (kind !== "overall" && kind !== "worst") {
     body.append(
-      h("tr", {}, h("th", { class: "cw-kind", scope: "rowgroup", colspan: 4 }, strings.kinds[kind])),
+      h("tr", { role: "row" }, h("th", { class: "cw-kind", role: "rowheader" }, strings.kinds[kind])),
     );
   }
   body.append(...rows.slice(0, ROWS).map(tableRow));
   if (rows.length > ROWS) {
-    const cell = h("td", { colspan: 4 });
-    const rest = h("tr", {}, cell);
+    const cell = h("td", { role: "cell" });
+    const rest = h("tr", { role: "row" }, cell);
     const all = h(
       "button",
       {
@@ -86,43 +86,11 @@ function kindBody(kind: ComparisonKind, rows: ComparisonRow[]): HTMLTableSection
   return body;
 }
 
-/** Images of the comparison that changed sides. */
-function changed(tools: Tools, testid: string, nowRight: boolean) {
-  const heading = h("h3", { class: "cw-subheading" });
-  const tiles = new Tiles(tools, testid, "cw-tiles cw-tiles-small");
-  const none = h("p", { class: "cw-quiet" }, nowRight ? strings.noneFixed : strings.noneBroken);
-  const more = h("button", {
-    class: "cw-button cw-more",
-    type: "button",
-    onclick: () => show(images.length),
-  });
-  const root = h("div", { class: "cw-changed" }, heading, tiles.root, none, more);
-  let images: Shown[] = [];
-
-  function show(n: number): void {
-    tiles.show(images.slice(0, n), heading.textContent ?? "");
-    more.hidden = images.length <= n;
-    setText(more, strings.showMore(images.length - n));
-  }
-
-  return {
-    root,
-    update(split: string, indices: number[], total: number): void {
-      setText(heading, nowRight ? strings.fixed(total) : strings.broken(total));
-      none.hidden = total > 0;
-      images = indices.map((index) => ({ split, index, label: null, correct: nowRight, similarity: null }));
-      show(THUMBNAILS);
-    },
-    dispose: () => tiles.dispose(),
-  };
-}
-
-export function comparisonTable(tools: Tools): View {
+export function comparisonTable(): View {
   const caption = h("p", { class: "cw-quiet" });
-  const table = h("table", { class: "cw-table" });
+  const table = h("table", { class: "cw-table", role: "table", "aria-label": strings.comparisonHeading });
   const sentence = h("p", { class: "cw-quiet", "aria-live": "polite" });
-  const fixed = changed(tools, "fixed-tile", true);
-  const broken = changed(tools, "broken-tile", false);
+  const notes = h("div", {});
   const root = h(
     "section",
     { class: "cw-section", "data-testid": "comparison", hidden: true },
@@ -130,34 +98,25 @@ export function comparisonTable(tools: Tools): View {
     caption,
     table,
     sentence,
-    fixed.root,
-    broken.root,
+    notes,
   );
   let shown: Comparison | null = null;
 
   function build(comparison: Comparison, state: State): void {
     const label = state.objectives.find(({ value }) => value === comparison.objective)?.label;
     setText(caption, strings.comparisonCaption(label ?? comparison.objective, comparison.split));
+    const column = (label: string, key: HTMLElement | null) =>
+      h("th", { class: "cw-number", scope: "col", role: "columnheader" }, key, label);
     const head = h(
       "thead",
-      {},
+      { role: "rowgroup" },
       h(
         "tr",
-        {},
-        h("td", {}),
-        h(
-          "th",
-          { class: "cw-number", scope: "col" },
-          h("i", { class: "cw-key cw-key-before" }),
-          strings.before,
-        ),
-        h(
-          "th",
-          { class: "cw-number", scope: "col" },
-          h("i", { class: "cw-key cw-key-after" }),
-          strings.after,
-        ),
-        h("th", { class: "cw-number", scope: "col" }, strings.change),
+        { class: "cw-row", role: "row" },
+        h("td", { role: "cell" }),
+        column(strings.before, h("i", { class: "cw-key cw-key-before" })),
+        column(strings.after, h("i", { class: "cw-key cw-key-after" })),
+        column(strings.change, null),
       ),
     );
     const bodies = KINDS.map((kind) => [kind, comparison.rows.filter((row) => row.kind === kind)] as const)
@@ -165,8 +124,7 @@ export function comparisonTable(tools: Tools): View {
       .map(([kind, rows]) => kindBody(kind, rows));
     table.replaceChildren(head, ...bodies);
     setText(sentence, comparison.sentence);
-    fixed.update(comparison.split, comparison.fixed_indices, comparison.fixed);
-    broken.update(comparison.split, comparison.broken_indices, comparison.broken);
+    notes.replaceChildren(...(comparison.notes ?? []).map((note) => h("p", { class: "cw-quiet" }, note)));
   }
 
   return {
@@ -176,10 +134,6 @@ export function comparisonTable(tools: Tools): View {
       if (state.comparison === shown) return;
       shown = state.comparison;
       if (shown) build(shown, state);
-    },
-    dispose() {
-      fixed.dispose();
-      broken.dispose();
     },
   };
 }

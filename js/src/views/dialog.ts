@@ -80,7 +80,10 @@ export function originalDialog(channel: Channel): OriginalDialog {
     const rows: HTMLElement[] = [];
     const label = original?.label ?? shown.label;
     if (label) rows.push(...fact(strings.label, label));
-    if (original) rows.push(...fact(strings.predicted, original.predicted, !original.correct));
+    if (original) {
+      const name = shown.changed ? strings.predictedBefore : strings.predicted;
+      rows.push(...fact(name, original.predicted, !original.correct));
+    }
     if (shown.similarity !== null) {
       rows.push(...fact(strings.similarityLabel, strings.similarity(shown.similarity)));
     }

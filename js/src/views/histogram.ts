@@ -5,14 +5,33 @@ import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
 const HEIGHT = 128;
-const AXIS = HEIGHT / 2;
+/** Room above for the words beside the threshold. */
+const TOP = 18;
+const BOTTOM = 2;
+/** Neither series gets less than this part of the height. */
+const LEAST = 0.2;
 /** Half of the width in which a press takes hold of the line instead of moving it. */
 const GRIP = 9;
 const SMALL_STEPS = 200;
 const LARGE_STEPS = 20;
 
+/** Both series on one scale, and the axis where both use the height. */
+export function scaleOf(highestRight: number, highestWrong: number): { axis: number; perShare: number } {
+  const height = HEIGHT - TOP - BOTTOM;
+  const ratio = highestRight / (highestRight + highestWrong || 1);
+  const above = Math.round(height * Math.max(LEAST, Math.min(1 - LEAST, ratio)));
+  const perShare = Math.min(above / (highestRight || 1e-9), (height - above) / (highestWrong || 1e-9));
+  return { axis: TOP + above, perShare };
+}
+
 /** Outline of one series: bars of whole pixels, up (`sign` -1) or down from the axis. */
-export function bars(shares: Float64Array, width: number, perShare: number, sign: 1 | -1): string {
+export function bars(
+  shares: Float64Array,
+  width: number,
+  axis: number,
+  perShare: number,
+  sign: 1 | -1,
+): string {
   let path = "";
   const n = shares.length;
   for (let i = 0; i < n; i++) {
@@ -21,7 +40,7 @@ export function bars(shares: Float64Array, width: number, perShare: number, sign
     const left = Math.round((i * width) / n);
     const right = Math.round(((i + 1) * width) / n) - 1;
     const height = Math.max(1.5, share * perShare);
-    const base = AXIS + sign;
+    const base = axis + sign;
     path += `M${left} ${base}V${(base + sign * height).toFixed(1)}H${Math.max(left + 1, right)}V${base}Z`;
   }
   return path;
@@ -45,7 +64,7 @@ export function histogramPlot({ actions }: Tools): View {
   );
   const rightPath = svg("path", { class: "cw-bars-right" });
   const wrongPath = svg("path", { class: "cw-bars-wrong", fill: `url(#${patternId})` });
-  const axis = svg("line", { class: "cw-axis-line", x1: 0, y1: AXIS, y2: AXIS });
+  const axisLine = svg("line", { class: "cw-axis-line", x1: 0 });
   const drawing = svg(
     "svg",
     { class: "cw-drawing", height: HEIGHT, width: "100%", "aria-hidden": "true", focusable: "false" },
@@ -67,7 +86,7 @@ export function histogramPlot({ actions }: Tools): View {
     ),
     rightPath,
     wrongPath,
-    axis,
+    axisLine,
   );
   const shade = h("div", { class: "cw-shade" });
   const slider = h(
@@ -158,11 +177,12 @@ export function histogramPlot({ actions }: Tools): View {
     if (!drawn) return;
     const { histogram } = drawn;
     const width = Math.round(plot.clientWidth) || 600;
-    const tallest = Math.max(...histogram.right, ...histogram.wrong);
-    const perShare = (AXIS - 16) / (tallest || 1);
-    rightPath.setAttribute("d", bars(histogram.right, width, perShare, -1));
-    wrongPath.setAttribute("d", bars(histogram.wrong, width, perShare, 1));
-    axis.setAttribute("x2", String(width));
+    const { axis, perShare } = scaleOf(Math.max(...histogram.right), Math.max(...histogram.wrong));
+    rightPath.setAttribute("d", bars(histogram.right, width, axis, perShare, -1));
+    wrongPath.setAttribute("d", bars(histogram.wrong, width, axis, perShare, 1));
+    for (const [name, value] of Object.entries({ x2: width, y1: axis, y2: axis })) {
+      axisLine.setAttribute(name, String(value));
+    }
   }
 
   function range(): { low: number; high: number } {
@@ -247,9 +267,9 @@ export function histogramPlot({ actions }: Tools): View {
     const percent = `${((100 * (clamp(threshold) - low)) / (high - low)).toFixed(3)}%`;
     slider.style.left = percent;
     shade.style.width = percent;
-    slider.setAttribute("aria-valuemin", strings.similarity(low));
-    slider.setAttribute("aria-valuemax", strings.similarity(high));
-    slider.setAttribute("aria-valuenow", strings.similarity(threshold));
+    for (const [name, value] of Object.entries({ min: low, max: high, now: threshold })) {
+      slider.setAttribute(`aria-value${name}`, String(Number(value.toFixed(4))));
+    }
     slider.setAttribute(
       "aria-valuetext",
       strings.thresholdText(threshold, split.with.size, split.with.accuracy),

@@ -48,8 +48,9 @@ export function phraseBox({ actions, readonly }: Tools): View {
   let phrase: string | null = null;
 
   function resize(): void {
-    const longest = Math.max(input.value.length, strings.phrasePlaceholder.length);
-    input.style.width = `${Math.min(28, longest) + 3}ch`;
+    // Letters are narrower than the digit that "ch" measures.
+    const longest = Math.max(10, Math.min(26, Math.ceil(0.9 * input.value.length)));
+    input.style.width = `calc(${longest}ch + 18px)`;
   }
 
   return {

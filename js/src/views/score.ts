@@ -45,11 +45,11 @@ export function scoreCard({ actions, readonly }: Tools): View {
     warningText,
   );
   const keepText = h("span", {});
-  const keepIcon = icon("bookmark");
+  const keepIcons = [icon("bookmark"), icon("check")] as const;
   const keep = h(
     "button",
     { class: "cw-button", type: "button", "data-testid": "keep", onclick: () => void actions.keep() },
-    keepIcon,
+    ...keepIcons,
     keepText,
   );
   const spoken = h("p", { class: "cw-hidden", "aria-live": "polite" });
@@ -98,6 +98,8 @@ export function scoreCard({ actions, readonly }: Tools): View {
       const keptAt = isKept(state);
       const kept = keptAt !== null && keptAt === state.threshold;
       setText(keepText, kept ? strings.keptAlready : keptAt === null ? strings.keep : strings.keepAgain);
+      keepIcons[0].toggleAttribute("hidden", kept);
+      keepIcons[1].toggleAttribute("hidden", !kept);
       keep.disabled = kept || state.status.state === "loading";
       keep.classList.toggle("cw-primary", !kept);
       setText(spoken, score.sentence || `${strings.errorScore} ${score.score.toFixed(2)}`);

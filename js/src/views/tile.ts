@@ -3,18 +3,26 @@ import { strings } from "../strings";
 import type { Thumbnail, Thumbnails } from "../thumbnails";
 import type { Shown, Tools } from "./view";
 
+function prediction({ correct, changed }: Shown, predicted: string | undefined): string[] {
+  if (changed) {
+    const now = correct ? strings.nowRight : strings.nowWrong;
+    return predicted ? [`${strings.predictedBefore}: ${predicted}`, now] : [now];
+  }
+  if (!predicted) return correct ? [] : [strings.wrongMark];
+  return [`${strings.predicted}: ${predicted}${correct ? "" : ` (${strings.wrongMark})`}`];
+}
+
 /** What is known of an image, one line each. */
 export function describe(shown: Shown, thumbnail: Thumbnail | null): string[] {
-  const label = thumbnail?.label ?? shown.label;
-  const predicted = thumbnail?.predicted;
-  const lines: string[] = [];
-  if (label) lines.push(`${strings.label}: ${label}`);
-  if (predicted)
-    lines.push(`${strings.predicted}: ${predicted}${shown.correct ? "" : ` (${strings.wrongMark})`}`);
-  else if (!shown.correct) lines.push(strings.wrongMark);
-  if (shown.similarity !== null)
+  const label = thumbnail?.label || shown.label;
+  const lines = label ? [`${strings.label}: ${label}`] : [];
+  lines.push(...prediction(shown, thumbnail?.predicted));
+  if (shown.similarity !== null) {
     lines.push(`${strings.similarityLabel}: ${strings.similarity(shown.similarity)}`);
-  if (thumbnail && !thumbnail.url) lines.push(thumbnail.readable ? strings.notInReport : strings.unreadable);
+  }
+  if (thumbnail && !thumbnail.url) {
+    lines.push(thumbnail.readable ? strings.notInReport : strings.unreadable);
+  }
   return lines;
 }
 

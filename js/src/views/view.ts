@@ -17,6 +17,8 @@ export interface Shown {
   correct: boolean;
   /** Null without a phrase. */
   similarity: number | null;
+  /** Among the images that retraining changed; what is predicted is then what was predicted before it. */
+  changed?: boolean;
 }
 
 /** What the parts share. */

@@ -1,0 +1,431 @@
+// A model that behaves as the kernel does, over drawn squares and ovals or over photographs. For looking at the
+// widget and for its tests; not shipped.
+
+import type { Annotation, Comparison, Listener, Model, Score, Status, Traits, Tried } from "../src/model";
+
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export interface FakeImage {
+  row: number;
+  className: string;
+  predicted: string;
+  /** What a phrase is compared with, in 0..1. */
+  traits: Record<string, number>;
+  picture: string;
+}
+
+export interface FakeData {
+  name: string;
+  encoder: string;
+  images: FakeImage[];
+}
+
+/** Squares are mostly blue and ovals mostly red; the model goes by colour. */
+export function sprites(count = 240): FakeData {
+  const rand = random(7);
+  const images: FakeImage[] = [];
+  for (let row = 0; row < count; row++) {
+    const square = row % 2 === 0;
+    const usual = rand() < 0.8;
+    const red = square ? !usual : usual;
+    const confused = rand() < (usual ? 0.03 : 0.88);
+    const className = square ? "square" : "oval";
+    const predicted = confused ? (square ? "oval" : "square") : className;
+    const size = 14 + rand() * 22;
+    const x = 18 + rand() * 28;
+    const y = 18 + rand() * 28;
+    const hue = red ? 350 + rand() * 20 : 200 + rand() * 30;
+    const fill = `hsl(${hue} 70% 52%)`;
+    const shape = square
+      ? `<rect x="${x - size / 2}" y="${y - size / 2}" width="${size}" height="${size}" fill="${fill}" transform="rotate(${rand() * 90} ${x} ${y})"/>`
+      : `<ellipse cx="${x}" cy="${y}" rx="${size / 2}" ry="${size / 3}" fill="${fill}" transform="rotate(${rand() * 180} ${x} ${y})"/>`;
+    images.push({
+      row,
+      className,
+      predicted,
+      traits: { red: red ? 1 : 0, blue: red ? 0 : 1, small: size < 22 ? 1 : 0 },
+      picture: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="320" height="320"><rect width="64" height="64" fill="#0c0c0e"/>${shape}</svg>`,
+    });
+  }
+  return { name: "Sprites", encoder: "demo encoder", images };
+}
+
+function ksScore(wrong: number[], right: number[]): { score: number; threshold: number; direction: 1 | -1 } {
+  const values = [...new Set([...wrong, ...right])].sort((a, b) => a - b);
+  let best = { score: 0, threshold: values[0] ?? 0, direction: 1 as 1 | -1 };
+  for (let i = 0; i + 1 < values.length; i++) {
+    const threshold = ((values[i] as number) + (values[i + 1] as number)) / 2;
+    const share = (list: number[]) => list.filter((v) => v > threshold).length / (list.length || 1);
+    const gap = share(wrong) - share(right);
+    if (Math.abs(gap) > best.score) best = { score: Math.abs(gap), threshold, direction: gap >= 0 ? 1 : -1 };
+  }
+  return best;
+}
+
+interface Request {
+  id: string;
+  type: string;
+  class_name: string;
+  phrase: string;
+  threshold: number;
+  objective: string;
+  split: string;
+  index: number;
+  indices: number[];
+  provisional?: boolean;
+}
+
+const READY: Status = { state: "ready", message: "", fraction: null, loss: null, run_id: null };
+
+export class FakeKernel implements Model {
+  readonly requests: Request[] = [];
+  readonly saves: Partial<Traits>[] = [];
+  /** Milliseconds before an answer; negative: never. */
+  delay = 10;
+  /** The step of a retraining at which it stays. */
+  holdAt = Number.POSITIVE_INFINITY;
+  private readonly traits: Traits;
+  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly histories = new Map<string, Tried[]>();
+  private dirty: Partial<Traits> = {};
+  private runs = 0;
+  private cancelled = false;
+
+  constructor(
+    readonly data: FakeData,
+    start: Partial<Traits> = {},
+  ) {
+    this.traits = {
+      dataset_name: data.name,
+      encoder_name: data.encoder,
+      classes: [],
+      class_name: "",
+      phrase: "",
+      threshold: null,
+      objective: "slice_balanced",
+      objectives: [
+        { value: "slice_balanced", label: "Slice-balanced" },
+        { value: "worst_slice", label: "Worst slice" },
+        { value: "class_balanced", label: "Class-balanced" },
+        { value: "erm", label: "ERM" },
+      ],
+      theme: "auto",
+      examples: new DataView(new ArrayBuffer(0)),
+      score: null,
+      history: [],
+      annotations: [],
+      status: READY,
+      comparison: null,
+      error: null,
+      notes: [],
+      can_undo: "",
+    };
+    this.traits.classes = this.classes();
+    Object.assign(this.traits, start);
+  }
+
+  get<K extends keyof Traits>(name: K): Traits[K] {
+    return this.traits[name];
+  }
+
+  set<K extends keyof Traits>(name: K, value: Traits[K]): void {
+    this.dirty[name] = value;
+    this.update({ [name]: value } as Partial<Traits>);
+  }
+
+  save_changes(): void {
+    this.saves.push(this.dirty);
+    this.dirty = {};
+  }
+
+  on(event: string, listener: Listener): void {
+    this.listeners.set(event, (this.listeners.get(event) ?? new Set()).add(listener));
+  }
+
+  off(event: string, listener: Listener): void {
+    this.listeners.get(event)?.delete(listener);
+  }
+
+  listenerCount(): number {
+    return [...this.listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+
+  send(content: unknown): void {
+    const request = content as Request;
+    this.requests.push(request);
+    if (this.delay >= 0) setTimeout(() => this.receive(request), this.delay);
+  }
+
+  /** As one message of the kernel: all values first, then one event each. */
+  update(change: Partial<Traits>): void {
+    const before = { ...this.traits };
+    Object.assign(this.traits, change);
+    for (const name of Object.keys(change) as (keyof Traits)[]) {
+      if (before[name] !== this.traits[name]) this.emit(`change:${name}`, this.traits[name]);
+    }
+  }
+
+  private emit(event: string, ...values: unknown[]): void {
+    for (const listener of [...(this.listeners.get(event) ?? [])]) listener(...values);
+  }
+
+  private reply(id: string, result: unknown, buffers: DataView[] = []): void {
+    this.emit("msg:custom", { id, ok: true, result }, buffers);
+  }
+
+  private fail(id: string, type: string, message: string): void {
+    this.emit("msg:custom", { id, ok: false, error: { type, message } }, []);
+  }
+
+  private classes(): Traits["classes"] {
+    const names = [...new Set(this.data.images.map(({ className }) => className))];
+    const annotated = new Set((this.traits?.annotations ?? []).map(({ class_name }) => class_name));
+    return names
+      .map((name) => {
+        const members = this.data.images.filter(({ className }) => className === name);
+        const wrong = members.filter(({ predicted }) => predicted !== name).length;
+        return {
+          name,
+          size: members.length,
+          wrong,
+          error_rate: wrong / members.length,
+          annotated: annotated.has(name),
+        };
+      })
+      .sort((a, b) => b.error_rate - a.error_rate);
+  }
+
+  private similarity(image: FakeImage, phrase: string): number {
+    const noise = random(image.row * 7919 + phrase.length * 31 + phrase.charCodeAt(0))();
+    const trait = image.traits[phrase.toLowerCase()];
+    return Math.fround(0.16 + 0.05 * (noise + random(image.row + phrase.length)()) + 0.055 * (trait ?? 0.4));
+  }
+
+  private examplesOf(className: string, phrase: string): DataView {
+    const members = this.data.images.filter((image) => image.className === className);
+    const n = members.length;
+    const bytes = new ArrayBuffer(9 * n);
+    new Int32Array(bytes, 0, n).set(members.map(({ row }) => row));
+    new Float32Array(bytes, 4 * n, n).set(
+      members.map((image) => (phrase ? this.similarity(image, phrase) : Number.NaN)),
+    );
+    new Uint8Array(bytes, 8 * n, n).set(members.map((i) => (i.predicted === className ? 1 : 0)));
+    return new DataView(bytes);
+  }
+
+  private scoreOf(className: string, phrase: string): Score {
+    const members = this.data.images.filter((image) => image.className === className);
+    const wrong = members.filter(({ predicted }) => predicted !== className);
+    const right = members.filter(({ predicted }) => predicted === className);
+    const of = (list: FakeImage[]) => list.map((image) => this.similarity(image, phrase));
+    const found = ksScore(of(wrong), of(right));
+    const known = phrase.toLowerCase() in (members[0]?.traits ?? {});
+    return {
+      class_name: className,
+      phrase,
+      ...found,
+      p_value: Math.min(1, Math.exp(-2 * wrong.length * found.score ** 2)),
+      wrong: wrong.length,
+      correct: right.length,
+      unknown_words: phrase === "velvet" ? ["velvet"] : [],
+      sentence: `Error Score ${found.score.toFixed(2)} for "${phrase}"${known ? "" : "."}`,
+      warning: phrase === "velvet" ? "The demo encoder does not know “velvet”; load a CLIP model." : null,
+    };
+  }
+
+  private history(className: string): Tried[] {
+    const tried = this.histories.get(className) ?? [];
+    const best = Math.max(...tried.map(({ score }) => score));
+    const kept = this.traits.annotations
+      .filter((a) => a.class_name === className)
+      .map(({ phrase }) => phrase);
+    return tried.map((one) => ({ ...one, best: one.score === best, kept: kept.includes(one.phrase) }));
+  }
+
+  private receive(request: Request): void {
+    const { id, type, class_name, phrase } = request;
+    if (type === "hello") this.reply(id, {});
+    else if (type === "select_class") {
+      this.update({
+        class_name,
+        phrase: "",
+        threshold: null,
+        score: null,
+        examples: this.examplesOf(class_name, ""),
+        history: this.history(class_name),
+      });
+      this.reply(id, {});
+    } else if (type === "score") this.score(request);
+    else if (type === "keep") this.keep(request);
+    else if (type === "remove") {
+      const annotations = this.traits.annotations.filter(
+        (a) => a.class_name !== class_name || a.phrase !== phrase,
+      );
+      this.setAnnotations(annotations, `remove “${phrase}”`);
+      this.reply(id, {});
+    } else if (type === "undo") {
+      this.setAnnotations(this.traits.annotations.slice(0, -1), "");
+      this.reply(id, { undone: "keep" });
+    } else if (type === "retrain") this.retrain(request);
+    else if (type === "cancel") {
+      this.cancelled = true;
+      this.reply(id, {});
+    } else if (type === "thumbnails") this.thumbnails(request);
+    else if (type === "original") this.original(request);
+    else this.fail(id, "RequestError", `Unknown request "${type}".`);
+  }
+
+  private setAnnotations(annotations: Annotation[], undo: string): void {
+    this.update({ annotations, can_undo: undo });
+    this.update({ classes: this.classes(), history: this.history(this.traits.class_name) });
+  }
+
+  private score({ id, class_name, phrase, provisional }: Request): void {
+    const text = phrase.trim();
+    if (!text || text.length > 300) {
+      const message = text
+        ? `The phrase has ${text.length} characters; at most 300 are allowed. Shorten it to a few words.`
+        : "The phrase is empty. Type a word or two that the wrong images share, for example “red”.";
+      this.fail(id, "PhraseError", message);
+      return;
+    }
+    const score = this.scoreOf(class_name, text);
+    const tried = (this.histories.get(class_name) ?? []).filter((one) => one.phrase !== text);
+    if (!provisional) this.histories.set(class_name, [{ ...score, best: false, kept: false }, ...tried]);
+    this.update({
+      class_name,
+      phrase: text,
+      threshold: score.threshold,
+      score,
+      examples: this.examplesOf(class_name, text),
+      history: this.history(class_name),
+    });
+    this.reply(id, {});
+  }
+
+  private keep({ id, class_name, phrase, threshold }: Request): void {
+    const others = this.traits.annotations.filter((a) => a.class_name !== class_name || a.phrase !== phrase);
+    const score = this.scoreOf(class_name, phrase).score;
+    this.setAnnotations([...others, { class_name, phrase, threshold, score }], `keep “${phrase}”`);
+    this.reply(id, {});
+  }
+
+  /** Progress without an end, so that it can be looked at; `finish` ends it. */
+  private retrain({ id, objective }: Request): void {
+    const run_id = ++this.runs;
+    this.cancelled = false;
+    this.reply(id, { run_id });
+    let step = 0;
+    const tick = () => {
+      if (this.cancelled) {
+        this.update({ status: { ...READY, message: "Cancelled" } });
+        return;
+      }
+      step++;
+      const status: Status = {
+        state: "retraining",
+        message: `Iteration ${step * 8}`,
+        fraction: step / 10,
+        loss: 0.62 / step,
+        run_id,
+      };
+      this.update({ status });
+      if (step >= this.holdAt) return;
+      if (step < 10) setTimeout(tick, 120);
+      else
+        this.update({ status: READY, comparison: comparisonOf(this.data, objective), can_undo: "retrain" });
+    };
+    tick();
+  }
+
+  private thumbnails({ id, indices }: Request): void {
+    const items = indices.map((index) => this.describe(index));
+    this.reply(
+      id,
+      { items },
+      indices.map((index) => this.picture(index)),
+    );
+  }
+
+  private original({ id, index }: Request): void {
+    const { name, label, predicted, correct, mime } = this.describe(index);
+    this.reply(id, { name, label, predicted, correct, width: 320, height: 320, mime }, [this.picture(index)]);
+  }
+
+  private describe(index: number) {
+    const image = this.data.images[index] as FakeImage;
+    return {
+      index,
+      name: `val/${image.className}/${String(index).padStart(5, "0")}.png`,
+      label: image.className,
+      predicted: image.predicted,
+      correct: image.predicted === image.className,
+      readable: index !== 13,
+      mime: image.picture.startsWith("<svg") ? "image/svg+xml" : "image/jpeg",
+    };
+  }
+
+  private picture(index: number): DataView {
+    const { picture } = this.data.images[index] as FakeImage;
+    if (index === 13) return new DataView(new ArrayBuffer(0));
+    const bytes = picture.startsWith("<svg")
+      ? new TextEncoder().encode(picture)
+      : Uint8Array.from(atob(picture), (c) => c.charCodeAt(0));
+    return new DataView(bytes.buffer);
+  }
+}
+
+export function comparisonOf(data: FakeData, objective: string): Comparison {
+  const [a = "square", b = "oval"] = [...new Set(data.images.map(({ className }) => className))];
+  const trait = Object.keys(data.images[0]?.traits ?? {})[0] ?? "red";
+  const row = (
+    kind: Comparison["rows"][number]["kind"],
+    name: string,
+    size: number,
+    before: number,
+    after: number,
+  ) => {
+    const half = (p: number) => 1.96 * Math.sqrt((p * (1 - p)) / size + 0.0002);
+    return {
+      kind,
+      name,
+      size,
+      before,
+      before_low: Math.max(0, before - half(before)),
+      before_high: Math.min(1, before + half(before)),
+      after,
+      after_low: Math.max(0, after - half(after)),
+      after_high: Math.min(1, after + half(after)),
+    };
+  };
+  const broken = data.images.filter((_, i) => i % 37 === 5).map(({ row: r }) => r);
+  const fixed = data.images
+    .filter(({ className, predicted }) => className !== predicted)
+    .map(({ row: r }) => r);
+  return {
+    objective,
+    split: "test",
+    rows: [
+      row("overall", "Average accuracy", 1000, 0.809, 0.931),
+      row("worst", "Worst group", 96, 0.115, 0.802),
+      row("slice", `${a} without “${trait}”`, 404, 0.985, 0.958),
+      row("slice", `${a} with “${trait}”`, 96, 0.115, 0.802),
+      row("group", `${b}, ${trait}`, 398, 0.977, 0.952),
+      row("group", `${b}, other`, 102, 0.141, 0.843),
+    ],
+    fixed: fixed.length,
+    broken: broken.length,
+    fixed_indices: fixed.slice(0, 60),
+    broken_indices: broken.slice(0, 60),
+    p_value: 0.00001,
+    sentence: "134 images fixed and 12 broken: very unlikely to be chance, p < .001.",
+  };
+}
