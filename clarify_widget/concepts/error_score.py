@@ -1,13 +1,14 @@
 """How well one phrase tells the wrong images of a class from the right ones.
 
 The Error Score rescales the best balanced accuracy over all similarity thresholds to 0..1. That maximum is
-the two-sample Kolmogorov-Smirnov statistic, and it only changes at an observed similarity, so one sort and
-one running count find it exactly. The count is kept in whole numbers: ties between thresholds are ties, not
-rounding.
+the two-sample Kolmogorov-Smirnov statistic: as the threshold rises, the share of wrong images above it falls
+only at a wrong image. So it is enough to look just below and at each of those, with one sort of either side.
+Counts are kept in whole numbers: ties between thresholds are ties, not rounding.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from clarify_widget.arrays import FloatArray, IntArray
+
+
+BLOCK = 16  # wrong images that are ruled out, or looked at, together
+FEW_BLOCKS = 32  # up to here looking at every image is quicker
 
 
 @dataclass(frozen=True)
@@ -104,44 +109,67 @@ def separate(wrong: npt.ArrayLike, correct: npt.ArrayLike) -> Separation:
     ScoreError, DataError
         As `error_score`.
     """
-    wrong = _check_similarities(wrong, "wrong")
-    correct = _check_similarities(correct, "correct")
-    values = np.concatenate([wrong, correct])
-    order = np.argsort(values)
-    values = values[order]
-    cuts = np.flatnonzero(values[1:] != values[:-1])  # between positions i and i + 1
-    if not len(cuts):
-        return Separation(score=0.0, threshold=float(values[0]), direction=1)
-    excess = _excess_above(order, len(wrong), len(correct))[cuts]
-    best = _best_cut(excess, cuts, len(values))
+    wrong = _sort_similarities(wrong, "wrong")
+    correct = _sort_similarities(correct, "correct")
+    n_wrong, n_correct = len(wrong), len(correct)
+    rank = _ranks_to_try(wrong, correct)
+    below = np.searchsorted(correct, wrong[rank])  # right images less similar than each wrong one
+    upto = _with_ties(below, wrong[rank], correct)  # and those just as similar
+    # n_wrong * n_correct * (P(wrong > t) - P(correct > t)) for t just below, and then at, each wrong image
+    gap_below = below * n_wrong - rank * n_correct
+    gap_at = upto * n_wrong - (rank + 1) * n_correct
+    highest, lowest = int(gap_below.max()), int(gap_at.min())
+    if highest >= -lowest:
+        direction, cuts = 1, np.flatnonzero(gap_below == highest)
+        wrong_under, correct_under = rank[cuts], below[cuts]
+    else:
+        direction, cuts = -1, np.flatnonzero(gap_at == lowest)
+        wrong_under, correct_under = rank[cuts] + 1, upto[cuts]
+    evenest = np.argmin(np.abs(2 * (wrong_under + correct_under) - (n_wrong + n_correct)))
     return Separation(
-        score=abs(int(excess[best])) / (len(wrong) * len(correct)),
-        threshold=_midpoint(values[cuts[best]], values[cuts[best] + 1]),
-        direction=-1 if excess[best] < 0 else 1,
+        score=max(highest, -lowest) / (n_wrong * n_correct),
+        threshold=_midpoint(wrong, correct, int(wrong_under[evenest]), int(correct_under[evenest])),
+        direction=direction,
     )
 
 
-def _excess_above(order: IntArray, n_wrong: int, n_correct: int) -> IntArray:
-    """Return n_wrong * n_correct * (P(wrong > t) - P(correct > t)) for t just above each sorted value."""
-    steps = np.where(order < n_wrong, -n_correct, n_wrong)  # passing a wrong image leaves one fewer above
-    excess: IntArray = np.cumsum(steps, dtype=np.int64)
-    return excess
+def _ranks_to_try(wrong: FloatArray, correct: FloatArray) -> IntArray:
+    """Return the ranks of wrong images among which both extremes lie.
+
+    The gaps inside a block of neighbouring wrong images are bounded by the counts at its two ends, so
+    blocks that cannot reach the best gap seen at any end are left out.
+    """
+    n_wrong, n_correct = len(wrong), len(correct)
+    if n_wrong <= FEW_BLOCKS * BLOCK:
+        return np.arange(n_wrong)
+    first = np.arange(0, n_wrong, BLOCK)
+    below = np.searchsorted(correct, wrong[::BLOCK]) * n_wrong
+    below_next = np.append(below[1:], n_wrong * n_correct)
+    gaps = below - first * n_correct
+    may_be_highest = below_next - first * n_correct >= gaps.max()
+    may_be_lowest = below - (first + BLOCK) * n_correct <= gaps.min()
+    return np.flatnonzero(np.repeat(may_be_highest | may_be_lowest, BLOCK)[:n_wrong])
 
 
-def _best_cut(excess: IntArray, cuts: IntArray, size: int) -> int:
-    highest, lowest = int(excess.max()), int(excess.min())
-    target = highest if highest >= -lowest else lowest
-    tied = np.flatnonzero(excess == target)
-    return int(tied[np.argmin(np.abs(2 * (cuts[tied] + 1) - size))])
+def _with_ties(below: IntArray, wrong: FloatArray, correct: FloatArray) -> IntArray:
+    """Return how many right images are at most as similar as each wrong one, given how many are less."""
+    tied = np.flatnonzero(correct.take(below, mode="clip") == wrong)
+    upto = below.copy()
+    upto[tied] = np.searchsorted(correct, wrong[tied], side="right")
+    return upto
 
 
-def _midpoint(low: np.floating, high: np.floating) -> float:
-    middle = type(low)(0.5 * float(low) + 0.5 * float(high))
+def _midpoint(wrong: FloatArray, correct: FloatArray, wrong_under: int, correct_under: int) -> float:
+    """Return a threshold with this many of the sorted images at or under it, halfway to the next image."""
+    cut = ((wrong, wrong_under), (correct, correct_under))
+    high = min(float(side[under]) for side, under in cut if under < len(side))
+    low = max((float(side[under - 1]) for side, under in cut if under), default=high)
+    middle = float(np.result_type(wrong, correct).type(0.5 * low + 0.5 * high))
     # Between two adjacent floats the midpoint may round onto the upper one, which `>` would then leave out.
-    return float(middle if low <= middle < high else low)
+    return middle if low <= middle < high else low
 
 
-def _check_similarities(similarities: npt.ArrayLike, side: str) -> FloatArray:
+def _sort_similarities(similarities: npt.ArrayLike, side: str) -> FloatArray:
     array = np.asarray(similarities)
     if array.ndim != 1:
         raise DataError(f"Similarities of {side} images must be a 1-D array; got shape {array.shape}.")
@@ -153,20 +181,20 @@ def _check_similarities(similarities: npt.ArrayLike, side: str) -> FloatArray:
         )
     if array.dtype.kind not in "fiub":
         raise DataError(f"Similarities of {side} images must be numbers; got {array.dtype}.")
-    floats: FloatArray = array if array.dtype.kind == "f" else array.astype(np.float64)
-    if not np.isfinite(floats).all():
-        bad = np.flatnonzero(~np.isfinite(floats))
+    ordered: FloatArray = np.sort(array if array.dtype.kind == "f" else array.astype(np.float64))
+    if not (math.isfinite(ordered[0]) and math.isfinite(ordered[-1])):  # NaN sorts last
+        bad = np.flatnonzero(~np.isfinite(array))
         raise DataError(
-            f"Similarities of {side} images hold NaN or infinity in {len(bad)} of {len(floats)} places, "
+            f"Similarities of {side} images hold NaN or infinity in {len(bad)} of {len(array)} places, "
             f"the first at {bad[0]}; leave those images out or embed them again.",
         )
-    return floats
+    return ordered
 
 
 def _p_value(wrong: npt.ArrayLike, correct: npt.ArrayLike) -> float:
     from scipy.stats import ks_2samp  # half a second that `import clarify_widget` need not pay
 
     with warnings.catch_warnings():
-        # Near p = 1 the exact sum can round to just above 1; SciPy then says that it takes the asymptotic value.
+        # Near p = 1 the exact sum can round to just above 1; SciPy says that it then takes the asymptotic p.
         warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
         return float(ks_2samp(wrong, correct).pvalue)

@@ -166,6 +166,20 @@ def test_inputs_are_left_as_they_were():
     assert correct.tolist() == [9.0, 0.0]
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_classes_with_many_wrong_images_stay_exact(seed):
+    rng = np.random.default_rng(seed)
+    wrong, correct = rng.normal([0.0, 0.3, -1.0][seed % 3], 1, 700), rng.normal(0, 1, 1500)
+    if seed % 2:
+        wrong, correct = np.round(wrong, 2), np.round(correct, 2)
+    found = separate(wrong, correct)
+    values = np.unique(np.concatenate([wrong, correct]))
+    gaps = np.mean(wrong[:, None] > values, axis=0) - np.mean(correct[:, None] > values, axis=0)
+    assert found.score == pytest.approx(np.abs(gaps).max(), abs=1e-12)
+    gap = np.mean(wrong > found.threshold) - np.mean(correct > found.threshold)
+    assert found.direction * gap == pytest.approx(found.score, abs=1e-12)
+
+
 def test_large_classes_raise_no_warning_and_stay_exact():
     rng = np.random.default_rng(0)
     wrong, correct = rng.normal(0.02, 1, 3_000), rng.normal(0, 1, 30_000)

@@ -14,7 +14,7 @@ from clarify_widget.evaluation import paired_test, wilson_interval
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 5000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_interval_solves_wilsons_quadratic(size, share, confidence):
-    """Its ends are where the observed share is z standard errors away, with the error taken at the end itself."""
+    """At each end the observed share is z standard errors away, with the error of that end."""
     from statistics import NormalDist
 
     correct = round(share * size)

@@ -53,7 +53,10 @@ def test_without_groups_only_average_and_classes_are_known():
     found = evaluate([0, 1, 1], [0, 1, 0], class_names=["square", "oval"])
     assert found.average == pytest.approx(2 / 3)
     assert found.interval == wilson_interval(2, 3)
-    assert [(cell.name, cell.correct, cell.size) for cell in found.per_class] == [("square", 1, 2), ("oval", 1, 1)]
+    assert [(cell.name, cell.correct, cell.size) for cell in found.per_class] == [
+        ("square", 1, 2),
+        ("oval", 1, 1),
+    ]
     assert (found.worst_group, found.adjusted_average, found.gap, found.per_group) == (None, None, None, ())
 
 
@@ -80,7 +83,13 @@ def test_cells_carry_their_wilson_interval():
         ({"predictions": [0], "labels": [0], "train_group_sizes": [1]}, "without groups"),
         ({"predictions": [0], "labels": [0], "groups": [0], "train_group_sizes": [-1]}, "non-negative"),
         (
-            {"predictions": [0], "labels": [0], "groups": [0], "train_group_sizes": [1], "group_names": ["a", "b"]},
+            {
+                "predictions": [0],
+                "labels": [0],
+                "groups": [0],
+                "train_group_sizes": [1],
+                "group_names": ["a", "b"],
+            },
             "1 entries for 2 groups",
         ),
     ],
