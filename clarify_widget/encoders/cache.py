@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
@@ -42,11 +43,15 @@ class EmbeddingCache:
         self._fingerprint = fingerprint_of(encoder)
         self._folder = Path(folder).expanduser() / _digest(self._fingerprint.encode())
         self._dim = int(encoder.dim)
-        self._rows = self._read()
+        self._unread = self._blocks_of_images()
+        self._rows: dict[str, FloatArray] = {}
         self._new: dict[str, FloatArray] = {}
 
     def get(self, identity: str) -> FloatArray | None:
         """Return the (dim,) unit row of an image, None when it is not known."""
+        for block in self._unread.pop(identity, ()):
+            if identity not in self._rows:
+                self._rows.update(self._read_block(block))
         return self._rows.get(identity)
 
     def add(self, identity: str, row: FloatArray) -> None:
@@ -56,7 +61,7 @@ class EmbeddingCache:
             self.write()
 
     def write(self) -> None:
-        """Write what was added since the last block."""
+        """Write what was added since the last block; where that cannot be done, warn and go on without."""
         if not self._new:
             return
         from safetensors.numpy import save
@@ -67,36 +72,68 @@ class EmbeddingCache:
             "format": _FORMAT,
             "encoder": self._fingerprint,
             "images": json.dumps(identities),
-            "digest": _digest(rows.tobytes()),
+            "digest": _digest_of(identities, rows),
         }
         block = self._folder / f"{_digest(header['images'].encode())}.safetensors"
-        _write_whole(block, save({"embeddings": rows}, metadata=header))
+        try:
+            _write_whole(block, save({"embeddings": rows}, metadata=header))
+        except OSError as error:
+            warnings.warn(f"The embeddings could not be cached in {self._folder}: {error}.", stacklevel=2)
         self._new.clear()
 
-    def _read(self) -> dict[str, FloatArray]:
-        rows: dict[str, FloatArray] = {}
+    def _blocks_of_images(self) -> dict[str, list[Path]]:
+        """Return which blocks say that they hold an image; their rows are read when one is asked for."""
+        blocks: dict[str, list[Path]] = {}
         for path in sorted(self._folder.glob("*.safetensors")):
-            rows.update(self._read_block(path))
-        return rows
+            for identity in self._identities(path):
+                blocks.setdefault(identity, []).append(path)
+        return blocks
+
+    def _identities(self, path: Path) -> list[str]:
+        header = _header(path)
+        if header.get("format") != _FORMAT or header.get("encoder") != self._fingerprint:
+            return []
+        return _listed_images(header)
 
     def _read_block(self, path: Path) -> dict[str, FloatArray]:
         """Return the rows of one block, none when anything about it is not as it was written."""
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
 
         try:
-            with safe_open(path, framework="numpy") as file:
-                header = file.metadata() or {}
-                rows: FloatArray = file.get_tensor("embeddings")
-            identities = json.loads(header["images"])
+            rows = load(path.read_bytes())["embeddings"]
         except (OSError, SafetensorError, KeyError, ValueError):
             return {}
-        sound = (
-            header.get("format") == _FORMAT
-            and header.get("encoder") == self._fingerprint
-            and header.get("digest") == _digest(rows.tobytes())
-            and rows.shape == (len(identities), self._dim)
+        header = _header(path)
+        identities = self._identities(path)
+        sound = header.get("digest") == _digest_of(identities, rows) and rows.shape == (
+            len(identities),
+            self._dim,
         )
         return dict(zip(identities, rows, strict=True)) if sound else {}
+
+
+def _header(path: Path) -> dict[str, str]:
+    """Return what a block says about itself, nothing when it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError, ValueError):
+        return {}
+
+
+def _listed_images(header: dict[str, str]) -> list[str]:
+    try:
+        images = json.loads(header.get("images", "[]"))
+    except ValueError:
+        return []
+    return [str(image) for image in images] if isinstance(images, list) else []
+
+
+def _digest_of(identities: list[str], rows: np.ndarray[Any, Any]) -> str:
+    return _digest(json.dumps(identities).encode() + rows.tobytes())
 
 
 def fingerprint_of(encoder: Encoder) -> str:

@@ -75,12 +75,15 @@ def embed_images(
     """
     cache = EmbeddingCache(cache_dir, encoder) if cache_dir is not None else None
     work = _Embedding(encoder, images, cache)
-    for start in range(0, len(images), batch_size):
-        work.embed(range(start, min(start + batch_size, len(images))))
-        if progress is not None:
-            progress(min(start + batch_size, len(images)), len(images))
-    if cache is not None:
-        cache.write()
+    try:
+        for start in range(0, len(images), batch_size):
+            done = min(start + batch_size, len(images))
+            work.embed(range(start, done))
+            if progress is not None:
+                progress(done, len(images))
+    finally:
+        if cache is not None:
+            cache.write()
     return work.result()
 
 

@@ -136,7 +136,7 @@ def _recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
         return _folder_recipe(name, Path(name.removeprefix(_LOCAL)))
     if "@" in name:
         return _checkpoint_recipe(name)
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).expanduser().is_dir():
         return _folder_recipe(name, Path(name))
     if Path(name).expanduser().is_file():
         raise EncoderError(f"{name} is a file; say which architecture it is of: 'ViT-L-14@{name}'.")
@@ -189,20 +189,13 @@ def _checkpoint_recipe(name: str) -> _Recipe:
 
 def _folder_recipe(name: str, folder: Path) -> _Recipe:
     """Return the recipe of a folder with open_clip_config.json and weights."""
-    import open_clip
-
     folder = folder.expanduser()
     if not (folder / _CONFIG_FILE).is_file():
         found = f"has no {_CONFIG_FILE}" if folder.is_dir() else "is not a folder"
         raise EncoderError(f"{folder} {found}; {name!r} needs {_CONFIG_FILE} with the weights beside it.")
-    model_name = f"{_LOCAL}{folder}"
-    try:
-        config = open_clip.get_model_config(model_name)
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{folder / _CONFIG_FILE} cannot be read: {error}.") from error
-    return _Recipe(
-        f"{_LOCAL}{folder.absolute()}", model_name, None, bool(config.get("quick_gelu", False)), config
-    )
+    config = _model_config(folder / _CONFIG_FILE)
+    quick_gelu = bool(config.get("quick_gelu", False))
+    return _Recipe(f"{_LOCAL}{folder.absolute()}", f"{_LOCAL}{folder}", None, quick_gelu, config)
 
 
 def _hub_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
@@ -214,11 +207,26 @@ def _hub_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
         raise EncoderError(f"{name!r} should be 'hf-hub:organisation/model'.")
     try:
         path = download_pretrained_from_hf(model_id, filename=_CONFIG_FILE, cache_dir=_text(cache_dir))
-        config = json.loads(Path(path).read_text(encoding="utf-8"))["model_cfg"]
     except Exception as error:  # the hub client fails with types of every kind
         source = f"{_CONFIG_FILE} of {model_id} on the Hugging Face hub"
         raise EncoderError(_not_to_be_had(name, source, error, cache_dir)) from error
+    config = _model_config(Path(path))
     return _Recipe(name, name, None, bool(config.get("quick_gelu", False)), config)
+
+
+def _model_config(path: Path) -> dict[str, Any]:
+    """Return the architecture that an open_clip_config.json describes."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path} cannot be read: {error}.") from error
+    model: Any = config.get("model_cfg") if isinstance(config, dict) else None
+    towers = ("vision_cfg", "text_cfg")
+    if not isinstance(model, dict) or not all(isinstance(model.get(tower), dict) for tower in towers):
+        raise EncoderError(
+            f"{path} is no open_clip config: it needs model_cfg with vision_cfg and text_cfg in it."
+        )
+    return model
 
 
 def _load_open_clip(
@@ -265,12 +273,11 @@ def _fetch_hub_weights(recipe: _Recipe, cache_dir: str | os.PathLike[str] | None
 
 
 def _check_transformers(recipe: _Recipe) -> None:
-    text = recipe.config.get("text_cfg", {})
-    needed = (
-        any(text.get(key) for key in ("hf_tokenizer_name", "hf_model_name"))
-        or "siglip" in recipe.name.lower()
-    )
-    if needed and importlib.util.find_spec("transformers") is None:
+    """Ask for transformers where open_clip will: by the config, or for SigLIP by the architecture's name."""
+    text = recipe.config["text_cfg"]
+    by_config = any(text.get(key) for key in ("hf_tokenizer_name", "hf_model_name"))
+    by_name = not recipe.model_name.startswith((_HUB, _LOCAL)) and "siglip" in recipe.model_name.lower()
+    if (by_config or by_name) and importlib.util.find_spec("transformers") is None:
         raise MissingDependencyError(
             f"{recipe.name!r} reads text with the package transformers, which is not installed; "
             "run `pip install transformers sentencepiece`, or choose a model such as 'ViT-L-14/openai'.",
