@@ -120,6 +120,11 @@ class ImageList:
         """Return the image's name."""
         return self._names[index]
 
+    def path(self, index: int) -> str | None:
+        """Return the absolute path of an image that is a file; None for one that is not."""
+        source = self._sources[index]
+        return str(Path(source).absolute()) if isinstance(source, (str, os.PathLike)) else None
+
     def take(self, rows: IntArray) -> ImageList:
         """Return the images of these rows, still unopened."""
         return ImageList([self._sources[row] for row in rows], [self._names[row] for row in rows])

@@ -134,8 +134,17 @@ def _description(session: Session) -> dict[str, Any]:
 def _split_description(split: Split) -> dict[str, Any]:
     return {
         "images": None if split.images is None else [split.images.name(row) for row in range(len(split))],
+        "paths": _paths(split.images),
         "unreadable": [asdict(image) for image in split.unreadable],
     }
+
+
+def _paths(images: ImageSequence | None) -> list[str] | None:
+    """Return where the images lie, if they are files."""
+    if not isinstance(images, ImageList):
+        return None
+    paths = [images.path(row) for row in range(len(images))]
+    return None if None in paths else [str(path) for path in paths]
 
 
 def _head_description(head: object) -> dict[str, Any] | None:
@@ -213,11 +222,11 @@ def _images(
     arrays: dict[str, Any],
     given: Dataset | None,
 ) -> ImageSequence | None:
-    names = description["splits"][name]["images"]
+    saved = description["splits"][name]
     if given is None:
-        return ImageList([Path(image) for image in names]) if names and Path(names[0]).exists() else None
+        return None if saved["paths"] is None else ImageList(saved["paths"], saved["images"])
     split = next((split for split in given.splits() if split.name == name), None)
-    left_out = {image["name"] for image in description["splits"][name]["unreadable"]}
+    left_out = {image["name"] for image in saved["unreadable"]}
     if split is None or split.images is None:
         return None
     kept = np.array(
