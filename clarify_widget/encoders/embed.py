@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import ImageSequence
 
 MAX_PHRASE_LENGTH = 300
+
+_OPENERS = min(8, os.cpu_count() or 1)
+_MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ def embed_images(
     images
         n images; each is opened once, and not at all when its row is cached.
     batch_size
-        How many images are open at a time.
+        How many images the encoder gets at a time; fewer where they are large.
     progress
         Called with (images done, n) after each batch.
     cache_dir
@@ -74,16 +79,17 @@ def embed_images(
         When the encoder answers with another shape, with NaN, or with zero rows.
     """
     cache = EmbeddingCache(cache_dir, encoder) if cache_dir is not None else None
-    work = _Embedding(encoder, images, cache)
-    try:
-        for start in range(0, len(images), batch_size):
-            done = min(start + batch_size, len(images))
-            work.embed(range(start, done))
-            if progress is not None:
-                progress(done, len(images))
-    finally:
-        if cache is not None:
-            cache.write()
+    with ThreadPoolExecutor(_OPENERS) as openers:
+        work = _Embedding(encoder, images, cache, openers)
+        try:
+            for start in range(0, len(images), batch_size):
+                done = min(start + batch_size, len(images))
+                work.embed(range(start, done))
+                if progress is not None:
+                    progress(done, len(images))
+        finally:
+            if cache is not None:
+                cache.write()
     return work.result()
 
 
@@ -159,51 +165,87 @@ def unit_rows_of(encoder: Encoder, answer: object, count: int) -> FloatArray:
     return unit
 
 
+@dataclass(frozen=True)
+class _OpenImage:
+    """An image on its way to the encoder."""
+
+    index: int
+    identity: str | None
+    image: PIL.Image.Image
+
+
 class _Embedding:
     """The rows found so far, from the cache or from the encoder."""
 
-    def __init__(self, encoder: Encoder, images: ImageSequence, cache: EmbeddingCache | None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        images: ImageSequence,
+        cache: EmbeddingCache | None,
+        openers: ThreadPoolExecutor,
+    ) -> None:
         self._encoder = encoder
         self._images = images
         self._cache = cache
+        self._openers = openers
         self._rows: dict[int, FloatArray] = {}
         self._unreadable: list[UnreadableImage] = []
 
     def embed(self, indices: Sequence[int]) -> None:
-        """Find the rows of these images."""
-        to_encode: list[tuple[int, str | None, PIL.Image.Image]] = []
-        for index in indices:
-            identity = self._file_identity(index)
-            if self._take_cached(index, identity):
+        """Find the rows of these images, holding no more pixels at a time than need be."""
+        waiting: list[_OpenImage] = []
+        pixels = 0
+        for start in range(0, len(indices), _OPENERS):
+            for opened in self._open(indices[start : start + _OPENERS]):
+                waiting.append(opened)
+                pixels += opened.image.width * opened.image.height
+            if pixels > _MOST_PIXELS:
+                self._encode(waiting)
+                waiting, pixels = [], 0
+        self._encode(waiting)
+
+    def result(self) -> EmbeddedImages:
+        """Return what was found, in the order of the images."""
+        kept = np.array(sorted(self._rows), dtype=np.int64)
+        found = [self._rows[index] for index in kept]
+        rows = np.array(found, dtype=np.float32).reshape(len(kept), self._encoder.dim)
+        return EmbeddedImages(rows, kept, tuple(self._unreadable))
+
+    def _open(self, indices: Sequence[int]) -> list[_OpenImage]:
+        """Open the images whose rows are not cached; files beside each other, anything else one by one."""
+        identities = {index: self._file_identity(index) for index in indices}
+        wanted = [index for index in indices if not self._take_cached(index, identities[index])]
+        files = [index for index in wanted if identities[index] is not None]
+        decoded = dict(zip(files, self._openers.map(self._try_to_open, files), strict=True))
+        opened = []
+        for index in wanted:
+            image = decoded[index] if index in decoded else self._try_to_open(index)
+            if isinstance(image, UnreadableImage):
+                self._unreadable.append(image)
                 continue
-            try:
-                image = self._images[index]
-            except ImageReadError as error:
-                self._unreadable.append(UnreadableImage(self._images.name(index), reason_of(error)))
-                continue
+            identity = identities[index]
             if self._cache is not None and identity is None:
                 identity = pixels_identity(image)
                 if self._take_cached(index, identity):
                     continue
-            to_encode.append((index, identity, image))
-        self._encode(to_encode)
+            opened.append(_OpenImage(index, identity, image))
+        return opened
 
-    def result(self) -> EmbeddedImages:
-        kept = np.array(sorted(self._rows), dtype=np.int64)
-        rows = (
-            np.stack([self._rows[index] for index in kept]) if len(kept) else np.empty((0, self._encoder.dim))
-        )
-        return EmbeddedImages(rows.astype(np.float32, copy=False), kept, tuple(self._unreadable))
+    def _try_to_open(self, index: int) -> PIL.Image.Image | UnreadableImage:
+        try:
+            return self._images[index]
+        except ImageReadError as error:
+            return UnreadableImage(self._images.name(index), reason_of(error))
 
-    def _encode(self, to_encode: Sequence[tuple[int, str | None, PIL.Image.Image]]) -> None:
-        if not to_encode:
+    def _encode(self, opened: Sequence[_OpenImage]) -> None:
+        if not opened:
             return
-        answer = self._encoder.encode_images([image for _, _, image in to_encode])
-        rows = unit_rows_of(self._encoder, answer, len(to_encode))
-        for (index, identity, _), row in zip(to_encode, rows, strict=True):
-            self._rows[index] = row
-            if self._cache is not None and identity is not None and self._still(index, identity):
-                self._cache.add(identity, row)
+        answer = self._encoder.encode_images([one.image for one in opened])
+        rows = unit_rows_of(self._encoder, answer, len(opened))
+        for one, row in zip(opened, rows, strict=True):
+            self._rows[one.index] = row
+            if self._cache is not None and one.identity is not None and self._is_unchanged(one):
+                self._cache.add(one.identity, row)
 
     def _take_cached(self, index: int, identity: str | None) -> bool:
         row = self._cache.get(identity) if self._cache is not None and identity is not None else None
@@ -213,9 +255,9 @@ class _Embedding:
 
     def _file_identity(self, index: int) -> str | None:
         identity = getattr(self._images, "identity", None)
-        return identity(index) if self._cache is not None and callable(identity) else None
+        return identity(index) if callable(identity) else None
 
-    def _still(self, index: int, identity: str) -> bool:
+    def _is_unchanged(self, one: _OpenImage) -> bool:
         """Tell whether the file is the one that was opened: one replaced meanwhile must not be cached."""
-        now = self._file_identity(index)
-        return now is None or now == identity
+        now = self._file_identity(one.index)
+        return now is None or now == one.identity

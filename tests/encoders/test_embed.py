@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify_widget.datasets import ImageList, UnreadableImage
-from clarify_widget.encoders import embed_images, embed_phrase
+from clarify_widget.encoders import embed, embed_images, embed_phrase
 from clarify_widget.errors import EncoderError, PhraseError
 
 
@@ -122,3 +122,16 @@ def test_default_sentence_is_that_of_the_paper(mean_colour):
     row = embed_phrase(mean_colour(), "red")
     length = len("an image of a red")
     assert np.allclose(row, np.array([length, 1, 0]) / np.hypot(length, 1))
+
+
+def test_large_images_reach_the_encoder_in_smaller_batches(monkeypatch):
+    monkeypatch.setattr(embed, "_MOST_PIXELS", 1000)
+    monkeypatch.setattr(embed, "_OPENERS", 2)
+    batches = []
+
+    def answer(count):
+        batches.append(count)
+        return np.ones((count, 2))
+
+    embed_images(Answers(answer), ImageList([PIL.Image.new("RGB", (25, 25))] * 7), batch_size=6)
+    assert batches == [2, 2, 2, 1]
