@@ -235,10 +235,10 @@ def head_from(model: Any, num_classes: int) -> Head:
 
 
 def _check_classes(model: Any, num_classes: int) -> None:
-    classes = getattr(model, "classes_", np.arange(num_classes))
+    classes = np.asarray(getattr(model, "classes_", np.arange(num_classes)))
     if not np.array_equal(classes, np.arange(num_classes)):
         raise DataError(
-            f"The classifier was fitted on labels {list(classes)}; expected 0..{num_classes - 1}, "
+            f"The classifier was fitted on labels {classes.tolist()}; expected 0..{num_classes - 1}, "
             "so that its outputs mean the same classes.",
         )
 
