@@ -1,0 +1,28 @@
+"""The demo encoder: an open_clip model that also says which words it does not know."""
+
+from __future__ import annotations
+
+from open_clip.transform import PreprocessCfg, image_transform_v2
+
+from clarify_widget.datasets.scenes.phrases import read
+from clarify_widget.encoders.demo.model import load_model, preprocess_settings, tokenizer
+from clarify_widget.encoders.open_clip import OpenClipEncoder
+
+
+class DemoEncoder(OpenClipEncoder):
+    """The bundled model.
+
+    Parameters
+    ----------
+    device
+        Where it runs, for example "cpu" or "cuda".
+    """
+
+    def __init__(self, *, device: str = "cpu") -> None:
+        preprocess = image_transform_v2(PreprocessCfg(**preprocess_settings()), is_train=False)
+        super().__init__(load_model(), preprocess, tokenizer(), name="demo", device=device)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Return the words that the model never learned; all of them when none names anything it can see."""
+        reading = read(text)
+        return reading.unknown if reading.concepts else reading.words
