@@ -99,7 +99,7 @@ class _Threshold(traitlets.Float["float | None", "float | None"]):
     """A number or None; with `allow_none` instead, None would pass by the validator below."""
 
     def validate(self, obj: Any, value: Any) -> float | None:
-        return None if value is None else float(super().validate(obj, value))
+        return None if value is None else super().validate(obj, value)
 
 
 class ClarifyWidget(anywidget.AnyWidget):

@@ -154,7 +154,7 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
         "objectives": presentation.objectives_json(session),
         "status": {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""},
         "error": None,
-        **presentation.facts(session),
+        **_facts_in_short(session),
         **view,
         "can_undo": "",
         "phrases": [
@@ -168,6 +168,16 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
             for one in shown
         ],
     }
+
+
+def _facts_in_short(session: Session) -> Json:
+    """Return the facts with the two rows that matter most; the whole table stands above as plain HTML."""
+    facts = presentation.facts(session)
+    comparison = facts["comparison"]
+    if comparison is None:
+        return facts
+    rows = [row for row in comparison["rows"] if row["kind"] in ("overall", "worst")]
+    return {**facts, "comparison": {**comparison, "rows": rows}}
 
 
 def _images_by_priority(shown: list[_Shown], comparison: Comparison | None) -> Iterator[tuple[Any, int]]:
@@ -204,7 +214,7 @@ def _left_out(embedded: int, wanted: int, phrases: int) -> str:
     if embedded < wanted:
         said.append(f"{wanted - embedded:,} of {wanted:,} thumbnails")
     if phrases:
-        said.append(f"{phrases:,} phrases with low scores")
+        said.append(f"{phrases:,} phrase{'s' if phrases > 1 else ''} with a low score")
     return f"Left out to keep the file small: {' and '.join(said)}." if said else ""
 
 
@@ -233,7 +243,7 @@ def _comparison_section(comparison: Comparison) -> str:
         body.append(_comparison_row(row))
     notes = "".join(f"<p class='quiet'>{html.escape(note)}</p>" for note in comparison.notes)
     return (
-        f"<section><h2>Before and after, on the {html.escape(comparison.split)} images</h2>"
+        f"<section class='text'><h2>Before and after, on the {html.escape(comparison.split)} images</h2>"
         f"{_table(head, ''.join(body))}"
         f"<p class='quiet'>Accuracy in percent, with 95&nbsp;% Wilson intervals.</p>{notes}</section>"
     )
@@ -292,7 +302,7 @@ def _annotations_section(session: Session) -> str:
         "<tr><th>class</th><th>phrase</th><th class='number'>threshold</th>"
         "<th class='number'>Error Score</th></tr>"
     )
-    return f"<section><h2>The phrases that were kept</h2>{_table(head, rows)}</section>"
+    return f"<section class='text'><h2>The phrases that were kept</h2>{_table(head, rows)}</section>"
 
 
 def _facts_list(session: Session, comparison: Comparison | None) -> str:
