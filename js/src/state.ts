@@ -51,6 +51,7 @@ export class Store {
   }
 
   get state(): State {
+    if (this.scheduled) this.current = this.derive();
     return this.current;
   }
 

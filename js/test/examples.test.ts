@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest";
+import { random } from "../dev/fake";
+import { ascendingOrder, Examples } from "../src/examples";
+
+function pack(rows: number[], similarities: number[], correct: number[]): DataView {
+  const n = rows.length;
+  const view = new DataView(new ArrayBuffer(9 * n));
+  rows.forEach((row, i) => {
+    view.setInt32(4 * i, row, true);
+    view.setFloat32(4 * (n + i), similarities[i] as number, true);
+    view.setUint8(8 * n + i, correct[i] as number);
+  });
+  return view;
+}
+
+function randomExamples(seed: number, n: number, distinct = 1e9): Examples {
+  const next = random(seed);
+  const similarity = Float32Array.from({ length: n }, () => Math.floor((next() - 0.5) * distinct) / distinct);
+  const correct = Uint8Array.from({ length: n }, () => (next() < 0.7 ? 1 : 0));
+  return new Examples(
+    Int32Array.from({ length: n }, (_, i) => 3 * i),
+    similarity,
+    correct,
+  );
+}
+
+describe("decode", () => {
+  it("reads rows, similarities and marks from little-endian bytes at any offset", () => {
+    const packed = pack([4, 70_000, 12], [0.5, -0.25, 0.125], [1, 0, 1]);
+    const shifted = new Uint8Array(28);
+    shifted.set(new Uint8Array(packed.buffer), 1);
+    for (const buffer of [packed, packed.buffer, new Uint8Array(shifted.buffer, 1, 27)]) {
+      const examples = Examples.decode(buffer as DataView);
+      expect([...examples.index]).toEqual([4, 70_000, 12]);
+      expect([...examples.similarity]).toEqual([0.5, -0.25, 0.125]);
+      expect([...examples.correct]).toEqual([1, 0, 1]);
+      expect(examples.wrong).toBe(1);
+      expect(examples.scored).toBe(true);
+    }
+  });
+
+  it("knows that NaN means no phrase, and that nothing is nothing", () => {
+    expect(Examples.decode(pack([1, 2], [Number.NaN, Number.NaN], [1, 0])).scored).toBe(false);
+    expect(Examples.decode(null).size).toBe(0);
+    expect(Examples.decode(new DataView(new ArrayBuffer(0))).split(0).with.size).toBe(0);
+  });
+});
+
+describe("ascendingOrder", () => {
+  it.each([1, 2, 3, 4, 5])(
+    "equals a stable sort by comparison, ties and signs included (seed %i)",
+    (seed) => {
+      const { similarity } = randomExamples(seed, 500, seed % 2 ? 1e9 : 20);
+      const expected = [...similarity.keys()].sort(
+        (a, b) => (similarity[a] as number) - (similarity[b] as number) || a - b,
+      );
+      expect([...ascendingOrder(similarity)]).toEqual(expected);
+    },
+  );
+
+  it("orders extremes", () => {
+    const values = Float32Array.from([1e30, -1e30, 0, 1e-40, -1e-40, -1, 1]);
+    expect([...ascendingOrder(values)].map((i) => values[i])).toEqual([...values].sort((a, b) => a - b));
+  });
+});
+
+describe("split", () => {
+  it.each([1, 2, 3])("counts what lies strictly above, as a loop does (seed %i)", (seed) => {
+    const examples = randomExamples(seed, 300, 30);
+    const thresholds = [-1, ...examples.similarity.slice(0, 40), 0.0123, 1];
+    for (const threshold of thresholds) {
+      let above = 0;
+      let wrongAbove = 0;
+      examples.similarity.forEach((value, i) => {
+        if (value > threshold) {
+          above++;
+          if (!examples.correct[i]) wrongAbove++;
+        }
+      });
+      const split = examples.split(threshold);
+      expect(split.with).toMatchObject({ size: above, wrong: wrongAbove });
+      expect(split.without).toMatchObject({ size: 300 - above, wrong: examples.wrong - wrongAbove });
+      if (above) expect(split.with.accuracy).toBeCloseTo(1 - wrongAbove / above, 12);
+      else expect(split.with.accuracy).toBeNaN();
+    }
+  });
+});
+
+describe("histogram", () => {
+  it("puts every image into one bin, each series summing to one", () => {
+    const { right, wrong, low, high } = randomExamples(3, 400).histogram(32);
+    const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0);
+    expect(sum(right)).toBeCloseTo(1, 9);
+    expect(sum(wrong)).toBeCloseTo(1, 9);
+    expect(high).toBeGreaterThan(low);
+  });
+
+  it("draws equal similarities and one image", () => {
+    const same = new Examples(Int32Array.of(0, 1), Float32Array.of(0.3, 0.3), Uint8Array.of(1, 0));
+    expect([...same.histogram(10).right].filter(Boolean)).toEqual([1]);
+    const one = new Examples(Int32Array.of(0), Float32Array.of(0.3), Uint8Array.of(1));
+    expect([...one.histogram(10).wrong].every((share) => share === 0)).toBe(true);
+  });
+});
+
+describe("page", () => {
+  const examples = new Examples(
+    Int32Array.of(10, 11, 12, 13, 14),
+    Float32Array.of(0.3, 0.1, 0.5, 0.2, 0.4),
+    Uint8Array.of(1, 0, 1, 0, 1),
+  );
+  const rows = (side: "right" | "wrong" | "without" | "with", limit: number) =>
+    examples.page(side, examples.split(0.25).position, limit).map((at) => examples.index[at]);
+
+  it("shows the most similar first with the phrase, the least similar first without", () => {
+    expect(rows("with", 9)).toEqual([12, 14, 10]);
+    expect(rows("with", 2)).toEqual([12, 14]);
+    expect(rows("without", 9)).toEqual([11, 13]);
+    expect(rows("without", 1)).toEqual([11]);
+  });
+
+  it("shows right and wrong in the order of the data", () => {
+    expect(rows("right", 9)).toEqual([10, 12, 14]);
+    expect(rows("wrong", 1)).toEqual([11]);
+  });
+});

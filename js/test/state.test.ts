@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeKernel, sprites } from "../dev/fake";
+import { type State, Store } from "../src/state";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+async function scored() {
+  const kernel = new FakeKernel(sprites());
+  const store = new Store(kernel);
+  const seen: State[] = [];
+  store.subscribe((state) => seen.push(state));
+  kernel.send({ id: "a", type: "score", class_name: "square", phrase: "red" });
+  await vi.advanceTimersByTimeAsync(20);
+  return { kernel, store, seen };
+}
+
+describe("Store", () => {
+  it("shows what one message changes in one go", async () => {
+    const { seen } = await scored();
+    expect(seen).toHaveLength(2);
+    expect(seen[1]).toMatchObject({ class_name: "square", phrase: "red" });
+    expect(seen[1]?.split?.with.size).toBeGreaterThan(0);
+  });
+
+  it("splits at the dragged threshold in this view only, until the model says otherwise", async () => {
+    const { kernel, store } = await scored();
+    const best = store.state.threshold;
+    store.preview(0.2);
+    expect(store.state).toMatchObject({ threshold: 0.2, previewing: true, bestThreshold: best });
+    expect(kernel.get("threshold")).toBe(best);
+    kernel.update({ threshold: 0.21 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.state).toMatchObject({ threshold: 0.21, previewing: false });
+  });
+
+  it("decodes the examples once", async () => {
+    const { kernel, store } = await scored();
+    const { examples } = store.state;
+    store.preview(0.2);
+    kernel.update({ notes: ["something"] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.state.examples).toBe(examples);
+  });
+
+  it("has neither split nor threshold without a phrase", async () => {
+    const { kernel, store } = await scored();
+    kernel.send({ id: "b", type: "select_class", class_name: "oval" });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state).toMatchObject({ split: null, threshold: null, bestThreshold: null });
+    expect(store.state.examples.size).toBe(120);
+  });
+
+  it("shows the latest error, of the model or of an answer, until it is dismissed", async () => {
+    const { kernel, store } = await scored();
+    kernel.update({ error: { type: "DataError", message: "from the model" } });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.state.error?.message).toBe("from the model");
+    store.patch({ error: null });
+    expect(store.state.error).toBeNull();
+  });
+
+  it("survives a model that has not said anything yet", () => {
+    const empty = { get: () => undefined, set() {}, save_changes() {}, on() {}, off() {}, send() {} };
+    const store = new Store(empty as never);
+    expect(store.state).toMatchObject({ class_name: "", classes: [], split: null });
+  });
+
+  it("lets go of the model", async () => {
+    const { kernel, store } = await scored();
+    store.dispose();
+    expect(kernel.listenerCount()).toBe(0);
+  });
+});

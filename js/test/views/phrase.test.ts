@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { openPage, openScored, press, sent, settle, type } from "../page";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  document.body.replaceChildren();
+});
+
+async function openSquares() {
+  const page = await openPage();
+  await page.ask("select_class", { class_name: "square" });
+  return { ...page, box: page.get("phrase-input") as HTMLInputElement };
+}
+
+describe("phrase box", () => {
+  it("waits for typing to pause, then asks once", async () => {
+    const { kernel, box } = await openSquares();
+    for (const text of ["r", "re", "red"]) {
+      type(box, text);
+      await settle(60);
+    }
+    expect(sent(kernel, "score")).toHaveLength(0);
+    await settle(200);
+    expect(sent(kernel, "score")).toMatchObject([{ class_name: "square", phrase: "red", provisional: true }]);
+  });
+
+  it("asks at once on Enter, for good", async () => {
+    const { kernel, box } = await openSquares();
+    type(box, "red");
+    press(box, "Enter");
+    expect(sent(kernel, "score")).toMatchObject([{ phrase: "red" }]);
+    expect(sent(kernel, "score")[0]).not.toHaveProperty("provisional");
+    await settle(2000);
+    expect(sent(kernel, "score")).toHaveLength(1);
+  });
+
+  it("counts a phrase as tried when typing has come to rest, not each of its beginnings", async () => {
+    const { kernel, box, all } = await openSquares();
+    for (const text of ["w", "wat", "water"]) {
+      type(box, text);
+      await settle(300);
+    }
+    await settle(1500);
+    expect(all("history-item").map(({ dataset }) => dataset.phrase)).toEqual(["water"]);
+    expect(kernel.get("phrase")).toBe("water");
+  });
+
+  it("does not take Enter that ends an input method for an answer", async () => {
+    const { kernel, box } = await openSquares();
+    press(box, "Enter", { isComposing: true });
+    expect(sent(kernel, "score")).toHaveLength(0);
+  });
+
+  it("shows only the latest of several phrases", async () => {
+    const { kernel, box, root } = await openSquares();
+    kernel.delay = 300;
+    type(box, "dark");
+    press(box, "Enter");
+    await settle(10);
+    type(box, "red");
+    press(box, "Enter");
+    await settle(400);
+    expect(root.dataset.cwPainted).toBe("square|red");
+    expect(box.value).toBe("red");
+  });
+
+  it("loses nothing typed when the kernel refuses it", async () => {
+    const { kernel, box, get, root } = await openSquares();
+    const long = "x".repeat(10_000);
+    for (const text of [long, "   "]) {
+      type(box, text);
+      press(box, "Enter");
+      await settle();
+      expect(box.value).toBe(text);
+      expect(get("error").hidden).toBe(false);
+      expect(root.dataset.cwPainted).toBe("square|");
+    }
+    box.dispatchEvent(new Event("blur"));
+    await settle(2000);
+    expect(sent(kernel, "score")).toHaveLength(2);
+  });
+
+  it("returns to right and wrong when the box is emptied", async () => {
+    const page = await openScored();
+    type(page.get("phrase-input"), "");
+    await settle(300);
+    expect(sent(page.kernel, "select_class").at(-1)).toMatchObject({ class_name: "square" });
+    expect(page.root.dataset.cwPainted).toBe("square|");
+  });
+
+  it("shows a phrase that was set elsewhere, but not over what is being typed", async () => {
+    const { box, ask } = await openSquares();
+    await ask("score", { class_name: "square", phrase: "small" });
+    expect(box.value).toBe("small");
+    type(box, "sma");
+    await ask("score", { class_name: "square", phrase: "blue" });
+    expect(box.value).toBe("sma");
+  });
+
+  it("is empty again for another class", async () => {
+    const page = await openScored();
+    await page.ask("select_class", { class_name: "oval" });
+    expect((page.get("phrase-input") as HTMLInputElement).value).toBe("");
+  });
+});
