@@ -12,7 +12,6 @@ a trait, and whatever takes time runs on a thread of its own.
 
 from __future__ import annotations
 
-import contextvars
 import difflib
 import logging
 import math
@@ -169,7 +168,6 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.session = session
         self._publishing = False
         self._assigned: Json | None = None
-        self._page = contextvars.copy_context()
         self._dragged: dict[tuple[str, str], float] = {}
         self._thumbnails = ThumbnailCache()
         self._scoring_threads: set[int] = set()
@@ -464,14 +462,12 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     # -- requests of a page
 
-    def _handle_msg(self, msg: Json) -> None:
-        self._page = contextvars.copy_context()
-        super()._handle_msg(msg)
-
     def _send(self, msg: Json, buffers: list[bytes] | None = None) -> None:
-        # A kernel routes the next message of a page to the shell that published last. Publishing as an answer
-        # to the page keeps that the page's own: after a write from a cell, it need not wait for the cell.
-        self._page.copy().run(super()._send, msg, buffers)
+        super()._send(msg, buffers)
+        # ipykernel 7.4 hands a page's next message to the shell that published last on this comm, which may be
+        # busy with a cell. When it does not remember one, the message goes to the shell that the page chose.
+        if self.comm is not None:
+            self.comm.__dict__.pop("_reply_subshell_id", None)
 
     def _on_request(self, _widget: ClarifyWidget, content: Any, _buffers: Any) -> None:
         fields = content if isinstance(content, dict) else {}

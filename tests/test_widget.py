@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextvars
 import io
 import itertools
 import re
@@ -486,18 +485,17 @@ def test_wrong_value_from_a_page_is_sent_back(widget, page, state):
     assert page.state["error"]["type"] == "TraitError"
 
 
-def test_publishing_from_a_cell_keeps_the_page_on_its_own_shell(widget, page):
-    shell = contextvars.ContextVar("shell", default="main")
-    page_context = contextvars.copy_context()
-    page_context.run(shell.set, "the page's")
-    page_context.run(page.request, "hello")
-    shells = []
+def test_publishing_from_a_cell_does_not_bind_the_page_to_the_shell_of_the_cell(widget, page):
     send = page.send
-    page.send = lambda *arguments, **keys: shells.append(shell.get()) or send(*arguments, **keys)
 
+    def publish_as_ipykernel_does(*arguments, **keys):
+        page._reply_subshell_id = None
+        send(*arguments, **keys)
+
+    page.send = publish_as_ipykernel_does
     widget.phrase = "red"
 
-    assert set(shells) == {"the page's"}
+    assert not hasattr(page, "_reply_subshell_id")
 
 
 # -- verbs on the session, other widgets
