@@ -90,7 +90,7 @@ class ImageList:
     sources
         n sources, each as `open_image` takes it.
     names
-        n names that people know them by; by default their paths, or "image 0", "image 1", ...
+        n names that people know them by; by default the paths of their files, or "image 0", "image 1", ...
 
     Raises
     ------
@@ -153,6 +153,8 @@ class ImageList:
 
 
 def _default_name(source: ImageSource, index: int) -> str:
+    if isinstance(source, PIL.Image.Image):
+        return os.fspath(getattr(source, "filename", "")) or f"image {index}"
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"image {index}"
 
 

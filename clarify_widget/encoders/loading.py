@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from clarify_widget.encoders.hub import cache_only, cached_models, why_offline
 from clarify_widget.errors import EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _HUB = "hf-hub:"
 _LOCAL = "local-dir:"
 _CLOSE_NAMES = 5
 _CONFIG_FILE = "open_clip_config.json"
-_WEIGHT_ENDINGS = {".safetensors", ".bin", ".pt", ".pth"}
+_ON_HUB = "on the Hugging Face hub"
 _LONGEST_CAUSE = 600
 _KINDS = (
     '"demo", "ViT-L-14/openai" or any other pair of clarify_widget.encoders.available(), "hf-hub:org/model", '
@@ -93,7 +94,7 @@ def cached(cache_dir: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
         repository = os.path.split(get_pretrained_cfg(architecture, weights).get("hf_hub", ""))[0]
         names_of.setdefault(repository, []).append(f"{architecture}/{weights}")
     found: list[str] = []
-    for repository in _cached_repositories(cache_dir):
+    for repository in cached_models(cache_dir):
         found += names_of.get(repository, [f"{_HUB}{repository}"])
     return tuple(found)
 
@@ -205,11 +206,8 @@ def _hub_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
     model_id = name.removeprefix(_HUB)
     if model_id.count("/") != 1 or not all(model_id.split("/")):
         raise EncoderError(f"{name!r} should be 'hf-hub:organisation/model'.")
-    try:
+    with _trying(name, f"{_CONFIG_FILE} of {model_id} {_ON_HUB}", cache_dir):
         path = download_pretrained_from_hf(model_id, filename=_CONFIG_FILE, cache_dir=_text(cache_dir))
-    except Exception as error:  # the hub client fails with types of every kind
-        source = f"{_CONFIG_FILE} of {model_id} on the Hugging Face hub"
-        raise EncoderError(_not_to_be_had(name, source, error, cache_dir)) from error
     config = _model_config(Path(path))
     return _Recipe(name, name, None, bool(config.get("quick_gelu", False)), config)
 
@@ -240,21 +238,18 @@ def _load_open_clip(
     from clarify_widget.encoders.open_clip import OpenClipEncoder
 
     _check_transformers(recipe)
-    try:
-        with _quiet_open_clip():
-            _fetch_hub_weights(recipe, cache_dir)
-            model = open_clip.create_model(
-                recipe.model_name,
-                pretrained=recipe.weights,
-                force_quick_gelu=recipe.quick_gelu,
-                require_pretrained=True,
-                pretrained_text=False,
-                weights_only=True,
-                cache_dir=_text(cache_dir),
-            )
-            tokenizer = open_clip.get_tokenizer(recipe.model_name, cache_dir=_text(cache_dir))
-    except Exception as error:  # downloads and checkpoints fail with types of every kind
-        raise EncoderError(_not_to_be_had(recipe.name, _source(recipe), error, cache_dir)) from error
+    with _trying(recipe.name, _source(recipe), cache_dir):
+        _fetch_hub_weights(recipe, cache_dir)
+        model = open_clip.create_model(
+            recipe.model_name,
+            pretrained=recipe.weights,
+            force_quick_gelu=recipe.quick_gelu,
+            require_pretrained=True,
+            pretrained_text=False,
+            weights_only=True,
+            cache_dir=_text(cache_dir),
+        )
+        tokenizer = open_clip.get_tokenizer(recipe.model_name, cache_dir=_text(cache_dir))
     return OpenClipEncoder(
         model,
         image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False),
@@ -285,8 +280,19 @@ def _check_transformers(recipe: _Recipe) -> None:
 
 
 @contextmanager
+def _trying(name: str, source: str, cache_dir: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Turn whatever fails inside into an EncoderError; without a connection use the hub's cache at once."""
+    offline = why_offline() if _ON_HUB in source else ""
+    try:
+        with _quiet_open_clip(), cache_only() if offline else nullcontext():
+            yield
+    except Exception as error:  # downloads and checkpoints fail with types of every kind
+        raise EncoderError(_not_to_be_had(name, source, error, offline, cache_dir)) from error
+
+
+@contextmanager
 def _quiet_open_clip() -> Iterator[None]:
-    """Keep open_clip from logging what our errors say anyway.
+    """Keep open_clip from logging what our errors say anyway, and from giving the root logger a handler.
 
     Its warning of QuickGELU is answered too: one text tower (roberta) has the setting in its
     architecture and not in its list of weights.
@@ -296,12 +302,15 @@ def _quiet_open_clip() -> Iterator[None]:
         return "open_clip" not in Path(record.pathname).parts
 
     root = logging.getLogger()
+    handler = logging.NullHandler()
     root.addFilter(from_elsewhere)
+    root.addHandler(handler)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="QuickGELU mismatch", category=UserWarning)
             yield
     finally:
+        root.removeHandler(handler)
         root.removeFilter(from_elsewhere)
 
 
@@ -310,13 +319,13 @@ def _source(recipe: _Recipe) -> str:
     from open_clip.pretrained import get_pretrained_cfg
 
     if recipe.model_name.startswith(_HUB):
-        return f"the weights of {recipe.model_name.removeprefix(_HUB)} on the Hugging Face hub"
+        return f"the weights of {recipe.model_name.removeprefix(_HUB)} {_ON_HUB}"
     if recipe.model_name.startswith(_LOCAL):
         return f"the weights in {recipe.model_name.removeprefix(_LOCAL)}"
     pretrained = get_pretrained_cfg(recipe.model_name, recipe.weights)
     if not pretrained:
         return f"the file {recipe.weights} as a {recipe.model_name}"
-    return f"{pretrained.get('hf_hub') or pretrained.get('url')} on the Hugging Face hub"
+    return f"{pretrained.get('hf_hub') or pretrained.get('url')} {_ON_HUB}"
 
 
 def _unknown_name(name: str, cache_dir: str | os.PathLike[str] | None) -> str:
@@ -344,54 +353,30 @@ def _unknown_name(name: str, cache_dir: str | os.PathLike[str] | None) -> str:
     )
 
 
-def _not_to_be_had(name: str, source: str, error: Exception, cache_dir: str | os.PathLike[str] | None) -> str:
+def _not_to_be_had(
+    name: str, source: str, error: Exception, offline: str, cache_dir: str | os.PathLike[str] | None
+) -> str:
     """Return what was tried, why it failed, what is cached, and what to do."""
     cause = " ".join(str(error).split()) or type(error).__name__
     if len(cause) > _LONGEST_CAUSE:
         cause = f"{cause[:_LONGEST_CAUSE]} ..."
-    if "on the Hugging Face hub" in source:
-        offline = " HF_HUB_OFFLINE is set, so nothing is downloaded; unset it to try." if _offline() else ""
+    if _ON_HUB in source:
         advice = (
-            f"{_cached_sentence(cache_dir)}{offline} Without a connection, load a cached model or 'demo', or "
-            "download the weights elsewhere and load 'architecture@/path/weights.safetensors'."
+            f"{offline} {_cached_sentence(cache_dir)} "
+            "Without a connection, load a cached model or 'demo', or download the weights elsewhere and load "
+            "'architecture@/path/weights.safetensors'."
         )
     else:
         advice = (
             "Check that the file is whole, holds weights alone (safetensors, or torch.save of a state dict; "
             "pickled models and TorchScript archives are not opened), and is of that architecture."
         )
-    return f"Could not load {name!r}. Tried {source}: {cause.rstrip('.')}. {advice}"
-
-
-def _offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
+    return f"Could not load {name!r}. Tried {source}: {cause.rstrip('.')}. {advice.strip()}"
 
 
 def _cached_sentence(cache_dir: str | os.PathLike[str] | None) -> str:
     names = cached(cache_dir)
     return f"Cached here: {', '.join(names)}." if names else "No open_clip weights are cached here."
-
-
-def _cached_repositories(cache_dir: str | os.PathLike[str] | None) -> list[str]:
-    """Return the models in the Hugging Face cache that have weights with them."""
-    from huggingface_hub import CacheNotFound, scan_cache_dir
-
-    try:
-        repositories = scan_cache_dir(_text(cache_dir)).repos
-    except (CacheNotFound, ValueError):
-        return []
-    return sorted(
-        repository.repo_id
-        for repository in repositories
-        if repository.repo_type == "model"
-        and any(
-            Path(file.file_name).suffix in _WEIGHT_ENDINGS
-            for revision in repository.revisions
-            for file in revision.files
-        )
-    )
 
 
 def _or(close: list[str]) -> str:

@@ -280,6 +280,14 @@ def test_image_list_names_follow_their_images(tmp_path):
     assert ImageList([two_tone()]).name(0) == "image 0"
 
 
+def test_pil_images_keep_the_names_of_their_files(tmp_path):
+    two_tone().save(tmp_path / "kept.png")
+    with PIL.Image.open(tmp_path / "kept.png") as image:
+        images = ImageList([image, two_tone()])
+    assert images.name(0) == str(tmp_path / "kept.png")
+    assert images.name(1) == "image 1"
+
+
 def test_image_list_wants_one_name_an_image():
     with pytest.raises(DataError, match="2 entries for 1 images"):
         ImageList([two_tone()], ["a", "b"])

@@ -384,3 +384,45 @@ def test_importing_the_package_loads_no_heavy_library():
     )
     heavy = {"torch", "open_clip", "torchvision", "matplotlib", "pandas", "huggingface_hub", "safetensors"}
     assert not heavy & set(answer.stdout.split())
+
+
+class Unplugged:
+    """A client without a network."""
+
+    def head(self, *_arguments, **_options):
+        message = "no route to host"
+        raise ConnectionError(message)
+
+
+@pytest.fixture
+def unplugged(monkeypatch):
+    """Offline without having said so."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "get_session", Unplugged)
+    yield
+    assert constants.HF_HUB_OFFLINE is False
+
+
+@pytest.mark.usefixtures("unplugged")
+@pytest.mark.parametrize("name", ["ViT-B-32/openai", "hf-hub:org/absent"])
+def test_without_a_connection_the_error_comes_at_once_and_says_so(name):
+    with pytest.raises(EncoderError, match=r"https://.* cannot be reached \(no route to host\)"):
+        loading.load(name)
+
+
+@pytest.mark.usefixtures("unplugged")
+def test_without_a_connection_cached_weights_load(tmp_path, tiny_architecture):
+    fake_hub(tmp_path / "hub", "org/tiny-plain")
+    assert loading.load(f"{tiny_architecture}/plain", device="cpu", cache_dir=tmp_path / "hub").dim == 16
+    assert loading.load("hf-hub:org/tiny-plain", device="cpu", cache_dir=tmp_path / "hub").dim == 16
+
+
+def test_loading_leaves_the_root_logger_as_it_was(tmp_path):
+    root = logging.getLogger()
+    before = list(root.handlers), list(root.filters)
+    save_model(tmp_path)
+    loading.load(str(tmp_path), device="cpu")
+    assert (list(root.handlers), list(root.filters)) == before
