@@ -135,8 +135,9 @@ export class Examples {
 
   histogram(bins: number): Histogram {
     const margin = (this.high - this.low) * 0.02 || 0.01;
-    const low = this.low - margin;
-    const high = this.high + margin;
+    // Similarities are cosines.
+    const low = Math.max(Math.min(-1, this.low), this.low - margin);
+    const high = Math.min(Math.max(1, this.high), this.high + margin);
     const right = new Float64Array(bins);
     const wrong = new Float64Array(bins);
     const wrongShare = 1 / (this.wrong || 1);

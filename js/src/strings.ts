@@ -11,12 +11,15 @@ function pValue(p: number): string {
   return `p = ${digits.startsWith("0") ? digits.slice(1) : digits}`;
 }
 
+/** For reading; not for a number box. */
+const similarity = (value: number): string => value.toFixed(3).replace("-", "−");
+
 export const strings = {
   percent,
   count,
   images,
   pValue,
-  similarity: (value: number): string => value.toFixed(3),
+  similarity,
 
   widget: "Clarify: correct an image classifier in words",
   undo: "Undo",
@@ -66,7 +69,7 @@ export const strings = {
   annotationsEmpty: "Keep a phrase, then retrain with it.",
   remove: (phrase: string, className: string) => `Remove “${phrase}” from ${className}`,
   annotationTitle: (className: string, phrase: string, threshold: number) =>
-    `${className}: “${phrase}” above ${threshold.toFixed(3)}`,
+    `${className}: “${phrase}” above ${similarity(threshold)}`,
 
   objective: "Objective",
   retrain: "Retrain",
@@ -110,7 +113,7 @@ export const strings = {
   thresholdLabel: "Threshold",
   thresholdSlider: "Similarity threshold: images above it have the phrase",
   thresholdText: (threshold: number, n: number, accuracy: number) =>
-    `${threshold.toFixed(3)}: ${images(n)} with the phrase, ${percent(accuracy)} right`,
+    `${similarity(threshold)}: ${images(n)} with the phrase, ${percent(accuracy)} right`,
   thresholdBest: "Reset to best",
   thresholdBestHelp: "Return to the threshold with the best Error Score",
   sideWithout: "without",

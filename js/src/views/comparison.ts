@@ -43,6 +43,7 @@ function accuracyCell(value: number | null, low: number | null, high: number | n
 // The rows are laid out as a grid, with the name on a line of its own; the roles keep it a table.
 function tableRow(row: ComparisonRow): HTMLElement {
   const change = known(row.after) && known(row.before) ? row.after - row.before : null;
+  const headline = row.kind === "overall" || row.kind === "worst";
   const direction = (change ?? 0) > 0.0005 ? "cw-better" : (change ?? 0) < -0.0005 ? "cw-worse" : "";
   return h(
     "tr",
@@ -50,7 +51,7 @@ function tableRow(row: ComparisonRow): HTMLElement {
     h(
       "th",
       { class: "cw-row-name", scope: "row", role: "rowheader" },
-      row.name,
+      headline ? row.name.charAt(0).toUpperCase() + row.name.slice(1) : row.name,
       h("span", { class: "cw-row-size" }, strings.images(row.size)),
     ),
     h("td", { role: "cell" }, dumbbell(row)),

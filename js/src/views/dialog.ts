@@ -16,7 +16,7 @@ export function originalDialog(channel: Channel): OriginalDialog {
   const picture = h("img", { class: "cw-original", alt: "" });
   const message = h("p", { class: "cw-quiet cw-original-message" });
   const title = h("h2", { class: "cw-dialog-title" });
-  const facts = h("dl", { class: "cw-facts" });
+  const facts = h("div", { class: "cw-facts" });
   const button = (name: "cross" | "left" | "right", label: string, act: () => void) =>
     h(
       "button",
@@ -70,24 +70,24 @@ export function originalDialog(channel: Channel): OriginalDialog {
     from = null;
   }
 
-  function fact(name: string, value: string, wrong = false): HTMLElement[] {
+  function fact(name: string, value: string, wrong = false): HTMLElement {
     const mark = wrong ? h("span", { class: "cw-inline-mark" }, icon("cross"), strings.wrongMark) : null;
-    return [h("dt", {}, name), h("dd", {}, value, mark)];
+    return h("div", { class: "cw-fact" }, h("span", { class: "cw-muted" }, name), h("span", {}, value, mark));
   }
 
   function describe(shown: Shown, original: Original | null): void {
     setText(title, original?.name || strings.imageName(shown.index));
     const rows: HTMLElement[] = [];
     const label = original?.label ?? shown.label;
-    if (label) rows.push(...fact(strings.label, label));
+    if (label) rows.push(fact(strings.label, label));
     if (original) {
       const name = shown.changed ? strings.predictedBefore : strings.predicted;
-      rows.push(...fact(name, original.predicted, !original.correct));
+      rows.push(fact(name, original.predicted, !original.correct));
     }
     if (shown.similarity !== null) {
-      rows.push(...fact(strings.similarityLabel, strings.similarity(shown.similarity)));
+      rows.push(fact(strings.similarityLabel, strings.similarity(shown.similarity)));
     }
-    if (original?.width) rows.push(...fact(strings.size, strings.pixels(original.width, original.height)));
+    if (original?.width) rows.push(fact(strings.size, strings.pixels(original.width, original.height)));
     facts.replaceChildren(...rows);
   }
 

@@ -46,6 +46,9 @@ export function bars(
   return path;
 }
 
+/** As a number box takes it. */
+const written = (threshold: number): string => threshold.toFixed(3);
+
 export function binsFor(n: number): number {
   return Math.max(16, Math.min(48, Math.round(2 * Math.sqrt(n))));
 }
@@ -258,7 +261,7 @@ export function histogramPlot({ actions }: Tools): View {
   function onNumber(): void {
     const typed = Number.parseFloat(number.value);
     if (Number.isFinite(typed)) actions.commit(clamp(typed));
-    else if (state?.threshold !== null && state) number.value = strings.similarity(state.threshold as number);
+    else if (state?.threshold !== null && state) number.value = written(state.threshold as number);
   }
 
   function place({ threshold, split, bestThreshold }: State): void {
@@ -275,7 +278,7 @@ export function histogramPlot({ actions }: Tools): View {
       strings.thresholdText(threshold, split.with.size, split.with.accuracy),
     );
     const focused = (number.getRootNode() as Document | ShadowRoot).activeElement === number;
-    if (!focused || number.value === "") number.value = strings.similarity(threshold);
+    if (!focused || number.value === "") number.value = written(threshold);
     best.disabled = bestThreshold === null || bestThreshold === threshold;
   }
 
