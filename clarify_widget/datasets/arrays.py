@@ -79,6 +79,8 @@ def from_arrays(
         "predictions": predictions,
         "groups": groups,
     }
+    if labels is None:
+        raise DataError("labels is None; every image needs its true class, as an index or a name.")
     if all(given[part] is None for part in ("images", "embeddings", "features")):
         raise DataError(
             "Give images, embeddings or features beside the labels; labels alone cannot be looked at."
@@ -91,9 +93,7 @@ def from_arrays(
         _check_no_gaps(parts["labels"], len(classes))
     if split is None and not isinstance(labels, Mapping):
         parts = _dealt(parts, seed)
-    splits = {
-        key: _split(key, {part: values.get(key) for part, values in parts.items()}) for key in parts["labels"]
-    }
+    splits = {key: _split(key, parts) for key in parts["labels"]}
     return Dataset(
         name=name,
         class_names=classes,
@@ -316,7 +316,8 @@ def _check_no_gaps(labels: Mapping[str, IntArray], num_classes: int) -> None:
         )
 
 
-def _split(key: str, columns: Mapping[str, Any]) -> Split:
+def _split(key: str, parts: Mapping[str, Mapping[str, Any]]) -> Split:
+    columns: dict[str, Any] = {part: values.get(key) for part, values in parts.items()}
     return Split(name=key, **columns)
 
 

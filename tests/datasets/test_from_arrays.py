@@ -187,6 +187,7 @@ BAD = {
     "labels are missing in 10 rows, the first at row 1": {"labels": np.array(["a", None] * 10, dtype=object)},
     "labels must be a 1-D array": {"labels": LABELS[:, None]},
     "labels must have one row an image; got int": {"labels": 3},
+    "labels is None": {"labels": None},
     "at least two classes": {"labels": np.zeros(N, int)},
     "class_names must differ": {"class_names": ["a", "a"]},
     "predictions must be 0..1 for 2 classes": {"predictions": LABELS + 1},
