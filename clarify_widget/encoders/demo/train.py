@@ -167,7 +167,7 @@ def pair_loss(logits: torch.Tensor, true: torch.Tensor, rarest_weight: float) ->
     positives = share.sum(0).clamp(min=1)
     weight = share * ((len(share) - positives) / positives).clamp(max=rarest_weight) + (1 - share)
     losses = functional.binary_cross_entropy_with_logits(logits, share, reduction="none")
-    return (losses * weight / weight.sum(0)).sum(0).mean()
+    return (losses * weight / weight.sum(0).clamp(min=1)).sum(0).mean()
 
 
 def work(worker: int, recipe: Recipe, folder: Path) -> None:
