@@ -9,7 +9,7 @@ import numpy as np
 from clarify_widget.arrays import check_labels, check_rows
 from clarify_widget.errors import DataError
 from clarify_widget.training.head import FitReport, LinearHead, unit_rows
-from clarify_widget.training.lbfgs import Minimum, minimise
+from clarify_widget.training.lbfgs import GRADIENT_TOLERANCE, Minimum, minimise
 from clarify_widget.training.minimax import minimise_worst_cell
 from clarify_widget.training.models import Model, model_of
 from clarify_widget.training.risks import Cells, WeightedMean
@@ -111,7 +111,14 @@ def train_head(
     start = _start(model, initial, mean, scale, class_count)
     if objective in WEIGHTED_OBJECTIVES:
         weights = _image_weights(objective, classes, slices, groups, sample_weight, class_count)
-        minimum = minimise(model, WeightedMean(weights), start, progress=progress, cancelled=cancelled)
+        minimum = minimise(
+            model,
+            WeightedMean(weights),
+            start,
+            tolerance=GRADIENT_TOLERANCE * min(1.0, l2**0.5),  # the gap is at most |gradient|^2 / (2 l2)
+            progress=progress,
+            cancelled=cancelled,
+        )
         lower_bound = model.dual_value(weights, model.predict(minimum.parameters))
     elif objective in WORST_CELL_OBJECTIVES:
         cells = Cells(_cells(objective, classes, slices, groups))
