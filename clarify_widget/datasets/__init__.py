@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from clarify_widget.datasets.arrays import from_arrays
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
 from clarify_widget.datasets.folders import from_folder
 from clarify_widget.datasets.images import ImageList, open_image
+from clarify_widget.datasets.shorebirds import shorebirds
+from clarify_widget.datasets.sprites import sprites
 from clarify_widget.datasets.waterbirds import waterbirds
-
-if TYPE_CHECKING:
-    from clarify_widget.datasets.shorebirds import shorebirds
-    from clarify_widget.datasets.sprites import sprites
 
 __all__ = [
     "Dataset",
@@ -27,16 +23,3 @@ __all__ = [
     "sprites",
     "waterbirds",
 ]
-
-
-def __getattr__(name: str) -> object:
-    """Load the rendered data sets when they are first asked for."""
-    if name == "sprites":
-        from clarify_widget.datasets.sprites import sprites
-
-        return sprites
-    if name == "shorebirds":
-        from clarify_widget.datasets.shorebirds import shorebirds
-
-        return shorebirds
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
