@@ -98,6 +98,7 @@ export class FakeKernel implements Model {
   private dirty: Partial<Traits> = {};
   private runs = 0;
   private cancelled = false;
+  private unsettled: string | null = null;
 
   constructor(
     readonly data: FakeData,
@@ -298,8 +299,12 @@ export class FakeKernel implements Model {
       return;
     }
     const score = this.scoreOf(class_name, text);
-    const tried = (this.histories.get(class_name) ?? []).filter((one) => one.phrase !== text);
-    if (!provisional) this.histories.set(class_name, [{ ...score, best: false, kept: false }, ...tried]);
+    const unsettled = this.unsettled;
+    this.unsettled = provisional ? text : null;
+    const tried = (this.histories.get(class_name) ?? []).filter(
+      (one) => one.phrase !== text && one.phrase !== unsettled,
+    );
+    this.histories.set(class_name, [{ ...score, best: false, kept: false }, ...tried]);
     this.update({
       class_name,
       phrase: text,

@@ -14,8 +14,8 @@ export class Actions {
   private typing: ReturnType<typeof setTimeout> | undefined;
   private rest: ReturnType<typeof setTimeout> | undefined;
   private moving: ReturnType<typeof setTimeout> | undefined;
-  /** The phrase that the kernel last refused: leaving the box does not ask for it again. */
-  private refused: string | null = null;
+  /** A phrase that was scored while it was typed, and that the kernel will forget if typing goes on. */
+  private unsettled: string | null = null;
   /** Counts what was asked to be shown, so that an overtaken answer is not taken for the latest. */
   private latest = 0;
 
@@ -33,6 +33,7 @@ export class Actions {
     this.stopTimers();
     this.store.patch({ pendingClass: className, scoring: false, preview: null });
     const request = ++this.latest;
+    this.unsettled = null;
     await this.send("select_class", { class_name: className }, SHOW);
     if (this.latest === request) this.store.patch({ pendingClass: null });
   }
@@ -55,7 +56,7 @@ export class Actions {
 
   /** The phrase box was left: what it holds counts as tried. */
   leave(text: string): void {
-    if (text.trim() && text !== this.refused && !this.isRecorded(text)) this.submit(text);
+    if (text === this.unsettled) this.submit(text);
   }
 
   preview(threshold: number | null): void {
@@ -118,17 +119,15 @@ export class Actions {
   private async ask(phrase: string, provisional: boolean): Promise<void> {
     const className = this.store.state.pendingClass ?? this.store.state.class_name;
     const request = ++this.latest;
+    this.unsettled = null;
     this.store.patch({ scoring: true, preview: null });
     const fields = { class_name: className, phrase, ...(provisional ? { provisional } : {}) };
     const answered = await this.send("score", fields, SHOW);
     if (this.latest !== request) return;
     this.store.patch({ scoring: false });
-    this.refused = answered === "failed" ? phrase : null;
-    if (answered === "done" && provisional) this.rest = setTimeout(() => this.leave(phrase), REST_MS);
-  }
-
-  private isRecorded(text: string): boolean {
-    return this.store.state.history.some(({ phrase }) => phrase === text.trim());
+    if (answered !== "done" || !provisional) return;
+    this.unsettled = phrase;
+    this.rest = setTimeout(() => this.leave(phrase), REST_MS);
   }
 
   private async send(

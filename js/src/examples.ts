@@ -34,6 +34,12 @@ function sideOf(size: number, wrong: number): Side {
   return { size, wrong, accuracy: size === 0 ? Number.NaN : (size - wrong) / size };
 }
 
+function rowsUpTo(n: number): Int32Array<ArrayBuffer> {
+  const rows = new Int32Array(n);
+  for (let i = 0; i < n; i++) rows[i] = i;
+  return rows;
+}
+
 /** Positions of `values` in ascending order: three passes of a radix sort over order-preserving bits. */
 export function ascendingOrder(values: Float32Array): Int32Array {
   const n = values.length;
@@ -42,7 +48,7 @@ export function ascendingOrder(values: Float32Array): Int32Array {
     const b = bits[i] as number;
     bits[i] = b & 0x80000000 ? ~b : b | 0x80000000;
   }
-  let order = new Int32Array(n).map((_, i) => i);
+  let order = rowsUpTo(n);
   let next = new Int32Array(n);
   for (const shift of [0, 11, 22]) {
     const starts = new Int32Array(2049);
@@ -85,7 +91,7 @@ export class Examples {
     this.similarity = similarity;
     this.correct = correct;
     this.scored = n > 0 && !Number.isNaN(similarity[0]);
-    this.order = this.scored ? ascendingOrder(similarity) : new Int32Array(n).map((_, i) => i);
+    this.order = this.scored ? ascendingOrder(similarity) : rowsUpTo(n);
     this.sorted = new Float32Array(n);
     this.wrongBefore = new Int32Array(n + 1);
     for (let k = 0; k < n; k++) {

@@ -30,6 +30,7 @@ export function describe(shown: Shown, thumbnail: Thumbnail | null): string[] {
 export class Tile {
   readonly root: HTMLButtonElement;
   private thumbnail: Thumbnail | null = null;
+  private drawn = false;
   private stop: () => void = () => {};
   private shown: Shown;
 
@@ -61,6 +62,9 @@ export class Tile {
   }
 
   update(shown: Shown): void {
+    const { correct, similarity } = this.shown;
+    if (this.drawn && correct === shown.correct && similarity === shown.similarity) return;
+    this.drawn = true;
     this.shown = shown;
     const wrong = !shown.correct;
     const marked = this.root.querySelector(".cw-mark");
