@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from clarify_widget.arrays import FloatArray, IntArray
 
-
 BLOCK = 16  # wrong images that are ruled out, or looked at, together
 FEW_BLOCKS = 32  # up to here looking at every image is quicker
 
@@ -174,10 +173,9 @@ def _sort_similarities(similarities: npt.ArrayLike, side: str) -> FloatArray:
     if array.ndim != 1:
         raise DataError(f"Similarities of {side} images must be a 1-D array; got shape {array.shape}.")
     if not len(array):
-        other = "right" if side == "wrong" else "wrong"
         raise ScoreError(
-            f"The class has no {side} images, only {other} ones, so there is nothing to describe; "
-            "choose a class with both.",
+            f"The class has no {side} images, so there is nothing to describe; "
+            "choose a class with both right and wrong ones.",
         )
     if array.dtype.kind not in "fiub":
         raise DataError(f"Similarities of {side} images must be numbers; got {array.dtype}.")
