@@ -33,7 +33,7 @@ from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from clarify_widget.concepts import Annotation
     from clarify_widget.session.presentation import Json
@@ -84,6 +84,13 @@ class _Request:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ClarifyError(f"A {self.type} request needs {name!r} as a finite number; got {value!r}.")
         return float(value)
+
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts, which the page may leave out."""
+        values = self.fields.get(name, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise ClarifyError(f"A {self.type} request needs {name!r} as a list of texts; got {values!r}.")
+        return values
 
     def whole_numbers(self, name: str, most: int) -> list[int]:
         values = self.fields.get(name)
@@ -330,12 +337,12 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     # -- what is shown
 
-    def _view_of(self, class_name: str, phrase: str) -> Json:
+    def _view_of(self, class_name: str, phrase: str, instead_of: Collection[str] = ()) -> Json:
         """Score a phrase and return what to show; nothing changes when that fails."""
         if not phrase:
             return presentation.class_view(self.session, class_name, None)
         with self._own_score():
-            scored = self.session.score(class_name, phrase)
+            scored = self.session.score(class_name, phrase, instead_of=instead_of)
         dragged = self._dragged.get((class_name, scored.phrase))
         return presentation.class_view(self.session, class_name, scored, dragged)
 
@@ -515,7 +522,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         phrase = request.text("phrase") if request.type == "score" else ""
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
-        view = self._view_of(request.text("class_name"), phrase)
+        view = self._view_of(request.text("class_name"), phrase, request.texts("instead_of"))
         if self._view_lane.waiting:
             return {"stale": True}, []
         self._publish(**view, error=None)

@@ -174,6 +174,16 @@ def test_history_of_the_class_is_newest_first_with_the_best_marked(page):
     assert [tried["best"] for tried in page.state["history"]] == [False, True, False]
 
 
+def test_what_was_scored_while_typing_leaves_the_history(page):
+    page.request("score", class_name="oval", phrase="red")
+    page.request("score", class_name="oval", phrase="noise")
+    page.request("score", class_name="oval", phrase="round", instead_of=["noise"])
+
+    assert [tried["phrase"] for tried in page.state["history"]] == ["round", "red"]
+    error = page.refused("score", class_name="oval", phrase="red", instead_of="noise")
+    assert "list of texts" in error["message"]
+
+
 def test_other_class_shows_its_own_images_and_history(session, page):
     page.request("score", class_name="oval", phrase="red")
     page.request("select_class", class_name="square")

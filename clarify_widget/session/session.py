@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -238,10 +238,18 @@ class Session:
         indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
         return ClassMembers(indices, self.correct("val")[indices])
 
-    def score(self, class_name: str, phrase: str) -> PhraseScore:
+    def score(self, class_name: str, phrase: str, *, instead_of: Collection[str] = ()) -> PhraseScore:
         """Score how well a phrase tells the wrong validation images of a class from the right ones.
 
         The result joins the history of the class; see `error_score` for the definition.
+
+        Parameters
+        ----------
+        class_name, phrase
+            What the wrong images of which class may share.
+        instead_of
+            Phrases that leave the history of the class, unless they are kept: what was scored while this one
+            was being typed.
 
         Raises
         ------
@@ -268,7 +276,7 @@ class Session:
                 unknown_words=unknown_words(self.encoder, phrase),
                 encoder_name=self.encoder.name,
             )
-            self._remember(scored)
+            self._remember(scored, instead_of)
         self._notify("scored")
         return next(tried for tried in self.history(class_name) if tried.phrase == phrase)
 
@@ -565,9 +573,14 @@ class Session:
             retraining=self._state.retraining if retraining is None else retraining,
         )
 
-    def _remember(self, scored: PhraseScore) -> None:
-        same = (scored.class_name, scored.phrase)
-        self._history = [tried for tried in self._history if (tried.class_name, tried.phrase) != same]
+    def _remember(self, scored: PhraseScore, instead_of: Collection[str]) -> None:
+        kept = {annotation.phrase for annotation in self.annotations.of_class(scored.class_name)}
+        gone = {scored.phrase, *(phrase for phrase in instead_of if phrase not in kept)}
+        self._history = [
+            tried
+            for tried in self._history
+            if tried.class_name != scored.class_name or tried.phrase not in gone
+        ]
         self._history.append(scored)
 
     def _require_fit(self) -> None:

@@ -80,7 +80,7 @@ interface Request {
   split: string;
   index: number;
   indices: number[];
-  provisional?: boolean;
+  instead_of?: string[];
 }
 
 const READY: Status = { state: "ready", message: "", fraction: null, loss: null, run_id: null };
@@ -98,7 +98,6 @@ export class FakeKernel implements Model {
   private dirty: Partial<Traits> = {};
   private runs = 0;
   private cancelled = false;
-  private unsettled: string | null = null;
 
   constructor(
     readonly data: FakeData,
@@ -289,7 +288,7 @@ export class FakeKernel implements Model {
     this.update({ classes: this.classes(), history: this.history(this.traits.class_name) });
   }
 
-  private score({ id, class_name, phrase, provisional }: Request): void {
+  private score({ id, class_name, phrase, instead_of }: Request): void {
     const text = phrase.trim();
     if (!text || text.length > 300) {
       const message = text
@@ -299,11 +298,8 @@ export class FakeKernel implements Model {
       return;
     }
     const score = this.scoreOf(class_name, text);
-    const unsettled = this.unsettled;
-    this.unsettled = provisional ? text : null;
-    const tried = (this.histories.get(class_name) ?? []).filter(
-      (one) => one.phrase !== text && one.phrase !== unsettled,
-    );
+    const gone = [text, ...(instead_of ?? [])];
+    const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
     this.histories.set(class_name, [{ ...score, best: false, kept: false }, ...tried]);
     this.update({
       class_name,

@@ -14,8 +14,8 @@ export class Actions {
   private typing: ReturnType<typeof setTimeout> | undefined;
   private rest: ReturnType<typeof setTimeout> | undefined;
   private moving: ReturnType<typeof setTimeout> | undefined;
-  /** A phrase that was scored while it was typed, and that the kernel will forget if typing goes on. */
-  private unsettled: string | null = null;
+  /** New phrases that were scored while typing went on: they make room for the one that it ends with. */
+  private beginnings = new Set<string>();
   /** Counts what was asked to be shown, so that an overtaken answer is not taken for the latest. */
   private latest = 0;
 
@@ -30,10 +30,9 @@ export class Actions {
   }
 
   async selectClass(className: string): Promise<void> {
-    this.stopTimers();
+    this.settle();
     this.store.patch({ pendingClass: className, scoring: false, preview: null });
     const request = ++this.latest;
-    this.unsettled = null;
     await this.send("select_class", { class_name: className }, SHOW);
     if (this.latest === request) this.store.patch({ pendingClass: null });
   }
@@ -43,20 +42,27 @@ export class Actions {
     this.stopTimers();
     this.typing = setTimeout(() => {
       const { class_name, phrase } = this.store.state;
-      if (text.trim()) void this.ask(text, true);
+      if (text.trim()) void this.ask(text);
       else if (phrase) void this.selectClass(class_name);
     }, TYPING_MS);
   }
 
-  /** Enter, or a phrase chosen from the list: now, and to be remembered. */
+  /** Enter in the phrase box: now. */
   submit(text: string): void {
     this.stopTimers();
-    void this.ask(text, false);
+    void this.ask(text);
   }
 
-  /** The phrase box was left: what it holds counts as tried. */
-  leave(text: string): void {
-    if (text === this.unsettled) this.submit(text);
+  /** A phrase that was tried before. */
+  choose(phrase: string): void {
+    this.settle();
+    void this.ask(phrase);
+  }
+
+  /** What was typed so far counts as tried. */
+  settle(): void {
+    this.stopTimers();
+    this.beginnings.clear();
   }
 
   preview(threshold: number | null): void {
@@ -82,7 +88,7 @@ export class Actions {
 
   async keep(): Promise<void> {
     const { class_name, phrase, threshold } = this.store.state;
-    this.stopTimers();
+    this.settle();
     if (phrase) await this.send("keep", { class_name, phrase, threshold });
   }
 
@@ -116,18 +122,18 @@ export class Actions {
     clearTimeout(this.moving);
   }
 
-  private async ask(phrase: string, provisional: boolean): Promise<void> {
-    const className = this.store.state.pendingClass ?? this.store.state.class_name;
+  private async ask(text: string): Promise<void> {
+    const { pendingClass, class_name, history } = this.store.state;
+    const phrase = text.trim();
+    const instead_of = [...this.beginnings].filter((beginning) => beginning !== phrase);
+    if (history.every((tried) => tried.phrase !== phrase)) this.beginnings.add(phrase);
     const request = ++this.latest;
-    this.unsettled = null;
     this.store.patch({ scoring: true, preview: null });
-    const fields = { class_name: className, phrase, ...(provisional ? { provisional } : {}) };
+    const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
     const answered = await this.send("score", fields, SHOW);
     if (this.latest !== request) return;
     this.store.patch({ scoring: false });
-    if (answered !== "done" || !provisional) return;
-    this.unsettled = phrase;
-    this.rest = setTimeout(() => this.leave(phrase), REST_MS);
+    if (answered === "done") this.rest = setTimeout(() => this.settle(), REST_MS);
   }
 
   private async send(

@@ -92,6 +92,16 @@ def test_only_the_best_annotation_of_a_class_is_used(session):
     assert session.retrain().after.average == both
 
 
+def test_phrases_scored_on_the_way_to_another_leave_the_history_unless_they_are_kept(session):
+    session.annotate("square", "crimson")
+    session.score("square", "noise")
+    session.score("oval", "noise")
+    session.score("square", "red", instead_of=["crimson", "noise", "never tried"])
+
+    assert [tried.phrase for tried in session.history("square")] == ["red", "crimson"]
+    assert [tried.phrase for tried in session.history("oval")] == ["noise"]
+
+
 def test_undo_takes_back_one_step_at_a_time_and_keeps_the_history(session):
     session.annotate("square", "red")
     session.annotate("oval", "red")

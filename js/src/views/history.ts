@@ -51,7 +51,7 @@ export function historyList({ actions }: Tools): View {
         shown = state.history;
         const active = (list.getRootNode() as Document | ShadowRoot).activeElement;
         const focused = active && list.contains(active) ? (active as HTMLElement).dataset.phrase : undefined;
-        list.replaceChildren(...shown.map((tried) => item(tried, () => actions.submit(tried.phrase))));
+        list.replaceChildren(...shown.map((tried) => item(tried, () => actions.choose(tried.phrase))));
         if (focused !== undefined) {
           for (const child of list.children) {
             if ((child as HTMLElement).dataset.phrase === focused) (child as HTMLElement).focus();

@@ -24,9 +24,6 @@ export function phraseBox({ actions, readonly }: Tools): View {
       event.preventDefault();
       actions.submit(input.value);
     },
-    onblur: () => {
-      if (edited) actions.leave(input.value);
-    },
   });
   const shownPhrase = h("strong", { class: "cw-phrase-shown" });
   const ofClass = h("p", { class: "cw-quiet" });
