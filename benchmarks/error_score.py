@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 import timeit
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,9 +61,9 @@ def main() -> None:
         wrong = rng.normal(0.22, 0.03, n_wrong).astype(np.float32)
         correct = rng.normal(0.20, 0.03, size - n_wrong).astype(np.float32)
         exact, grid = separate(wrong, correct), grid_scan(wrong, correct)
-        ours = best_seconds(lambda w=wrong, c=correct: separate(w, c), repeats=50, number=10)
-        with_p = best_seconds(lambda w=wrong, c=correct: error_score(w, c), repeats=5)
-        theirs = best_seconds(lambda w=wrong, c=correct: grid_scan(w, c), repeats=5)
+        ours = best_seconds(partial(separate, wrong, correct), repeats=50, number=10)
+        with_p = best_seconds(partial(error_score, wrong, correct), repeats=5)
+        theirs = best_seconds(partial(grid_scan, wrong, correct), repeats=5)
         ratios.append(theirs / ours)
         print(
             f"{size:6,} images: exact {exact.score:.4f} (scikit-learn agrees to "
