@@ -122,7 +122,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         chromium() as browser,
         jupyterlab(Path(folder)) as lab,
-        watched_page(browser) as page,
+        watched_page(browser) as (page, faults),
     ):
         first, second = NOTEBOOK
         name = lab.write_notebook("echo.ipynb", first.replace("{phrases}", repr(PHRASES)), second)
@@ -130,6 +130,7 @@ def main() -> None:
         notebook.run_all()
         page.locator("[data-cw-painted]").wait_for()
         echoes, phrases = measure(page)
+        assert not faults, faults
     print(f"{ROUNDS} rounds each    median ms    p95 ms")
     for label, times in (("echo", echoes), ("phrase", phrases)):
         print(f"{label:<14} {statistics.median(times):12.1f} {percentile_95(times):9.1f}")

@@ -7,14 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.e2e.lab import REPOSITORY, Lab, chromium, chromium_path, jupyterlab, watched_page
+from tests.e2e.lab import (
+    PATIENCE,
+    REPOSITORY,
+    VIEWPORT,
+    Lab,
+    chromium,
+    chromium_path,
+    jupyterlab,
+    watched_page,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
 
+expect.set_options(timeout=PATIENCE)
 HERE = Path(__file__).parent
 
 
@@ -48,10 +59,20 @@ def lab(lab_server: Lab) -> Iterator[Lab]:
     lab_server.shut_down_kernels()
 
 
+@pytest.fixture(scope="session")
+def watched(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    with watched_page(browser) as watched:
+        yield watched
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with watched_page(browser) as page:
-        yield page
+def page(watched: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The one page of all tests: loading JupyterLab anew takes longer than a test."""
+    page, faults = watched
+    faults.clear()
+    page.set_viewport_size(VIEWPORT)
+    yield page
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture(scope="session")

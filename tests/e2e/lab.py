@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BROWSER_FILE = Path(sys.prefix) / "clarify-browser"
@@ -31,7 +31,9 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
-STARTUP_TIMEOUT = 90
+STARTUP_TIMEOUT = 90  # seconds
+PATIENCE = 60_000  # milliseconds; a busy machine is no fault
+VIEWPORT: ViewportSize = {"width": 1400, "height": 1000}
 
 
 def free_port() -> int:
@@ -177,18 +179,29 @@ class Lab:
             urllib.request.urlopen(urllib.request.Request(path, method="DELETE")).close()
 
     def open(self, page: Page, name: str, workspace: str = "auto") -> NotebookPage:
-        """Open a notebook alone in a fresh workspace and wait for its kernel."""
-        page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{name}?reset")
+        """Show one notebook, alone, and wait for its kernel; quicker where the page shows JupyterLab."""
+        if page.url.startswith(self.url):
+            page.evaluate(_OPEN, name)
+        else:
+            page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{name}?reset")
         notebook = NotebookPage(page)
         notebook.wait_until_ready()
+        notebook.hide_side_panels()
         return notebook
 
 
+_OPEN = """async (path) => {
+  const app = window.jupyterapp;
+  for (const open of [...app.shell.widgets("main")]) open.dispose();
+  await app.commands.execute("docmanager:open", {path});
+}"""
+
 # Each runs in the page with `app`, JupyterLab's application, and `panel`, the notebook now in front.
-_IN_LAB = """async (argument) => {
+_IN_LAB = """(argument) => {
   const app = window.jupyterapp;
   const panel = app.shell.currentWidget;
-  %s
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("not done in 120 s")), 120000));
+  return Promise.race([late, (async () => { %s })()]);
 }"""
 
 _STATE = """([index, state]) => {
@@ -214,7 +227,6 @@ class NotebookPage:
               return panel?.content?.widgets?.length > 0 && kernel?.connectionStatus === "connected"
                 && kernel.status === "idle";
             }""",
-            timeout=60_000,
         )
 
     def run_all(self) -> None:
@@ -314,11 +326,11 @@ class NotebookPage:
 
 
 @contextlib.contextmanager
-def watched_page(browser: Browser, *, width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """Open a page that fails the test when a script on it throws, or when the widget logs an error."""
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page beside the list of what goes wrong on it: scripts that throw, errors that they log."""
+    context = browser.new_context(viewport=VIEWPORT, reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE)
     faults: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
@@ -327,11 +339,8 @@ def watched_page(browser: Browser, *, width: int = 1400, height: int = 1000) -> 
 
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
     page.on("console", on_console)
-    try:
-        yield page
-    finally:
-        context.close()
-    assert not faults, "\n".join(faults)
+    yield page, faults
+    context.close()
 
 
 def _is_noise(text: str) -> bool:

@@ -31,7 +31,6 @@ widget
 @pytest.fixture
 def notebook(lab: Lab, page: Page) -> NotebookPage:
     notebook = lab.open(page, lab.write_notebook("bad_input.ipynb", SOURCE))
-    notebook.hide_side_panels()
     notebook.run_all()
     return notebook
 

@@ -27,7 +27,6 @@ widget
 @pytest.fixture
 def notebook(lab: Lab, page: Page) -> NotebookPage:
     notebook = lab.open(page, lab.write_notebook("views.ipynb", SOURCE))
-    notebook.hide_side_panels()
     notebook.run_all()
     return notebook
 
@@ -36,12 +35,12 @@ def facts(widget: WidgetPage) -> dict[str, object]:
     """Everything that two views must agree on."""
     return {
         "painted": widget.painted,
-        "score": widget.get("error-score").all_inner_texts(),
+        "score": widget.get("error-score").all_text_contents(),
         "sizes": widget.sizes(),
         "threshold": widget.slider.get_attribute("aria-valuenow"),
-        "history": widget.get("history-item").all_inner_texts(),
-        "annotations": widget.get("annotations").inner_text(),
-        "comparison": widget.get("comparison").inner_text(),
+        "history": widget.get("history-item").all_text_contents(),
+        "annotations": widget.get("annotations").text_content(),
+        "comparison": widget.get("comparison").text_content(),
         "objective": widget.get("objective").input_value(),
     }
 
@@ -60,7 +59,6 @@ def test_everything_is_still_there_after_a_reload(notebook: NotebookPage) -> Non
     before = facts(widget)
     notebook.save()
     notebook.reload()
-    notebook.hide_side_panels()
     widget = WidgetPage(notebook.page)
     assert facts(widget) == before
     widget.expect_tiles()
@@ -87,13 +85,14 @@ def test_a_view_in_another_browser_page_agrees(notebook: NotebookPage, lab: Lab,
     here = WidgetPage(notebook.page)
     go_once_round(here)
     notebook.save()
-    with watched_page(browser) as other_page:
-        lab.open(other_page, "views.ipynb", workspace="other").hide_side_panels()
+    with watched_page(browser) as (other_page, faults):
+        lab.open(other_page, "views.ipynb", workspace="other")
         there = WidgetPage(other_page)
         assert facts(there) == facts(here)
         there.try_phrase("crimson")
         here.expect_painted("square", "crimson")
         assert facts(there) == facts(here)
+    assert not faults
 
 
 def test_two_widgets_on_one_page_do_not_mix(notebook: NotebookPage) -> None:

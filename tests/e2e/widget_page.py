@@ -21,7 +21,7 @@ class WidgetPage:
     def __init__(self, page: Page, view: int = 0) -> None:
         self.page = page
         self.root = page.locator(PAINTED).nth(view)
-        expect(self.root).to_be_visible(timeout=30_000)
+        expect(self.root).to_be_visible()
 
     def get(self, testid: str) -> Locator:
         return self.root.get_by_test_id(testid)
