@@ -2,7 +2,7 @@
 // answer being waited for, an error). Everything shown is derived from here.
 
 import { Examples, type Split } from "./examples";
-import { type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
+import { type Annotation, type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
 
 export interface State extends Omit<Traits, "examples" | "threshold"> {
   readonly: boolean;
@@ -12,6 +12,8 @@ export interface State extends Omit<Traits, "examples" | "threshold"> {
   /** The threshold now shown: dragged, else the model's, else the best. Null without a phrase. */
   threshold: number | null;
   bestThreshold: number | null;
+  /** The threshold with which the phrase shown is kept; null when it is not kept. */
+  keptThreshold: number | null;
   /** The threshold is being moved and has not been committed. */
   previewing: boolean;
   pendingClass: string | null;
@@ -112,6 +114,8 @@ export class Store {
       ? (local.preview ?? model.get("threshold") ?? bestThreshold ?? (examples.low + examples.high) / 2)
       : null;
     const className = model.get("class_name") ?? "";
+    const annotations = model.get("annotations") ?? [];
+    const isShown = (kept: Annotation) => kept.class_name === className && kept.phrase === phrase;
     if (local.pendingClass === className) local.pendingClass = null;
     return {
       readonly: this.readonly,
@@ -125,7 +129,7 @@ export class Store {
       theme: model.get("theme") ?? "auto",
       score,
       history: model.get("history") ?? [],
-      annotations: model.get("annotations") ?? [],
+      annotations,
       status: model.get("status") ?? IDLE,
       comparison: model.get("comparison") ?? null,
       error: local.error,
@@ -135,6 +139,7 @@ export class Store {
       split: threshold === null ? null : examples.split(threshold),
       threshold,
       bestThreshold,
+      keptThreshold: annotations.find(isShown)?.threshold ?? null,
       previewing: scored && local.preview !== null,
       pendingClass: local.pendingClass,
       scoring: local.scoring,

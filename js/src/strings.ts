@@ -16,9 +16,7 @@ const similarity = (value: number): string => value.toFixed(3).replace("-", "−
 
 export const strings = {
   percent,
-  count,
   images,
-  pValue,
   similarity,
 
   widget: "Clarify: correct an image classifier in words",
@@ -57,7 +55,6 @@ export const strings = {
   noScore: "Complete the sentence to see how well a phrase separates wrong from right.",
 
   historyHeading: "Tried so far",
-  historyEmpty: "Nothing yet. Try several words; the best is marked.",
   best: "best",
   kept: "kept",
   rightSide: "often right",
@@ -109,7 +106,7 @@ export const strings = {
   histogramEmpty: "Complete the sentence, and the images are sorted by how similar they are to your words.",
   legendRight: (n: number) => `right (${count(n)})`,
   legendWrong: (n: number) => `wrong (${count(n)})`,
-  legendShare: "share of each",
+  legendShare: "Share of each",
   thresholdLabel: "Threshold",
   thresholdSlider: "Similarity threshold: images above it have the phrase",
   thresholdText: (threshold: number, n: number, accuracy: number) =>
@@ -140,7 +137,6 @@ export const strings = {
   nowRight: "Right after retraining",
   nowWrong: "Wrong after retraining",
   similarityLabel: "Similarity",
-  file: "File",
   size: "Size",
   pixels: (width: number, height: number) => `${width} × ${height} px`,
   imageName: (index: number) => `image ${index}`,
@@ -148,7 +144,7 @@ export const strings = {
   previous: "Previous image",
   next: "Next image",
   loadingOriginal: "Loading the original…",
-  chooseClass: "Choose a class on the left to see what the model gets right and wrong.",
+  chooseClass: "Choose a class to see what the model gets right and wrong.",
 
   timeout: (seconds: number) =>
     `The kernel has not answered for ${seconds} seconds. It may be busy or stopped; what you entered is still here.`,

@@ -62,6 +62,7 @@ export function histogramPlot({ actions }: Tools): View {
   const legend = h(
     "div",
     { class: "cw-legend" },
+    h("span", { class: "cw-legend-share" }, strings.legendShare),
     h("span", { class: "cw-legend-item" }, h("i", { class: "cw-swatch cw-swatch-right" }), legendRight),
     h("span", { class: "cw-legend-item" }, h("i", { class: "cw-swatch cw-swatch-wrong" }), legendWrong),
   );
@@ -260,8 +261,10 @@ export function histogramPlot({ actions }: Tools): View {
 
   function onNumber(): void {
     const typed = Number.parseFloat(number.value);
-    if (Number.isFinite(typed)) actions.commit(clamp(typed));
-    else if (state?.threshold !== null && state) number.value = written(state.threshold as number);
+    if (Number.isFinite(typed)) {
+      number.value = written(clamp(typed));
+      actions.commit(clamp(typed));
+    } else if (state?.threshold != null) number.value = written(state.threshold);
   }
 
   function place({ threshold, split, bestThreshold }: State): void {

@@ -26,7 +26,7 @@ export function phraseBox({ actions, readonly }: Tools): View {
     },
   });
   const shownPhrase = h("strong", { class: "cw-phrase-shown" });
-  const ofClass = h("p", { class: "cw-quiet" });
+  const ofClass = h("span", {});
   const root = h(
     "section",
     { class: "cw-section" },
@@ -37,7 +37,7 @@ export function phraseBox({ actions, readonly }: Tools): View {
       readonly ? shownPhrase : input,
       ` ${strings.sentenceEnd}`,
     ),
-    ofClass,
+    h("p", { class: "cw-quiet cw-of-class" }, ofClass, h("span", { class: "cw-busy" }, strings.scoring)),
   );
   /** What is in the box was typed here and is not what the model shows. */
   let edited = false;
@@ -62,6 +62,7 @@ export function phraseBox({ actions, readonly }: Tools): View {
         setText(shownPhrase, phrase || "…");
         resize();
       }
+      root.classList.toggle("cw-scoring", state.scoring);
       input.disabled = state.class_name === "";
       setText(ofClass, state.class_name ? strings.ofClass(state.class_name) : "");
     },

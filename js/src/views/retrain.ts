@@ -61,15 +61,13 @@ export function retrainPanel({ actions }: Tools): View {
       if (select.value !== state.objective) select.value = state.objective;
       const { status } = state;
       const running = status.state === "retraining";
-      const scoredAndLoose =
-        state.score !== null &&
-        !state.annotations.some((a) => a.class_name === state.class_name && a.phrase === state.phrase);
+      const toKeep = state.score !== null && state.keptThreshold !== state.threshold;
       retrain.hidden = running;
       cancel.hidden = !running;
       progress.hidden = !running;
       select.disabled = running;
       retrain.disabled = status.state === "loading";
-      retrain.classList.toggle("cw-primary", state.annotations.length > 0 && !scoredAndLoose);
+      retrain.classList.toggle("cw-primary", state.annotations.length > 0 && !toKeep);
       if (!running) return;
       setText(message, status.message || strings.retraining);
       setText(loss, status.loss === null ? "" : strings.loss(status.loss));

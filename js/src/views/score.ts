@@ -4,11 +4,6 @@ import type { State } from "../state";
 import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
-function isKept({ annotations, class_name, phrase }: State): number | null {
-  const kept = annotations.find((item) => item.class_name === class_name && item.phrase === phrase);
-  return kept ? kept.threshold : null;
-}
-
 function warningOf(score: Score): string {
   if (score.warning) return score.warning;
   return score.unknown_words?.length ? strings.unknownWords(score.unknown_words) : "";
@@ -95,9 +90,12 @@ export function scoreCard({ actions, readonly }: Tools): View {
       setText(chance, `${strings.chance(score.p_value)}.`);
       setText(warningText, warningOf(score));
       warning.hidden = !warningOf(score);
-      const keptAt = isKept(state);
-      const kept = keptAt !== null && keptAt === state.threshold;
-      setText(keepText, kept ? strings.keptAlready : keptAt === null ? strings.keep : strings.keepAgain);
+      const { keptThreshold } = state;
+      const kept = keptThreshold !== null && keptThreshold === state.threshold;
+      setText(
+        keepText,
+        kept ? strings.keptAlready : keptThreshold === null ? strings.keep : strings.keepAgain,
+      );
       keepIcons[0].toggleAttribute("hidden", kept);
       keepIcons[1].toggleAttribute("hidden", !kept);
       keep.disabled = kept || state.status.state === "loading";

@@ -97,18 +97,18 @@ describe("comparison", () => {
     expect(page.get("comparison").textContent).toMatch(/empty.*0 images–––/);
   });
 
-  it("shows a thousand classes only when asked", async () => {
+  it("shows many classes only when asked", async () => {
     const page = await compared();
     const comparison = comparisonOf(sprites(), "erm");
     const [row] = comparison.rows;
     if (!row) throw new Error("no row");
-    comparison.rows = Array.from({ length: 1000 }, (_, i) => ({ ...row, kind: "class", name: `class ${i}` }));
+    comparison.rows = Array.from({ length: 100 }, (_, i) => ({ ...row, kind: "class", name: `class ${i}` }));
     page.kernel.update({ comparison });
     await settle();
     const rows = () => page.get("comparison").querySelectorAll('[data-kind="class"]').length;
     expect(rows()).toBe(8);
     page.get("comparison").querySelector("button")?.click();
-    expect(rows()).toBe(1000);
+    expect(rows()).toBe(100);
   });
 
   it("shows the images that were fixed and broken, with what was predicted before", async () => {
