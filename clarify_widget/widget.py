@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+import sys
 import threading
 import time
 import uuid
@@ -50,6 +51,7 @@ _STATIC = Path(__file__).parent / "static"
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
 _SECONDS_BETWEEN_UPDATES = 0.1
+_BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
@@ -189,7 +191,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _open(self, theme: str, objective: str) -> None:
         if not self.session.fitted:
-            self.session.fit(self._show_loading)
+            self._fit()
         self._publish(
             dataset_name=self.session.dataset.name,
             encoder_name=self.session.encoder.name,
@@ -332,8 +334,18 @@ class ClarifyWidget(anywidget.AnyWidget):
 
         return show
 
-    def _show_loading(self, message: str, fraction: float) -> None:
-        self._publish(status={**_READY, "state": "loading", "message": message, "fraction": fraction})
+    def _fit(self) -> None:
+        """Fit the session; when that takes more than a second, a bar below the cell shows how far it is."""
+        from tqdm import tqdm
+
+        with tqdm(total=1.0, leave=False, delay=1, file=sys.stdout, bar_format=_BAR) as bar:
+
+            def show(message: str, fraction: float) -> None:
+                bar.set_description_str(message, refresh=False)
+                bar.update(fraction - bar.n)
+                self._publish(status={**_READY, "state": "loading", "message": message, "fraction": fraction})
+
+            self.session.fit(show)
 
     # -- what is shown
 
@@ -471,8 +483,8 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _send(self, msg: Json, buffers: list[bytes] | None = None) -> None:
         super()._send(msg, buffers)
-        # ipykernel 7.4 hands a page's next message to the shell that published last on this comm, which may be
-        # busy with a cell. When it does not remember one, the message goes to the shell that the page chose.
+        # ipykernel 7.4 hands a page's next message to the shell that published last on this comm, which may
+        # be busy with a cell. When it does not remember one, the message goes to the shell the page chose.
         if self.comm is not None:
             self.comm.__dict__.pop("_reply_subshell_id", None)
 
