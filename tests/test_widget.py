@@ -350,7 +350,7 @@ def test_equal_images_score_nothing():
 def test_unexpected_error_is_one_sentence_for_people_and_a_traceback_in_the_log(
     page, session, caplog, monkeypatch
 ):
-    def explode(*_arguments):
+    def explode(*_arguments, **_settings):
         raise KeyError("wires")
 
     monkeypatch.setattr(session, "score", explode)
