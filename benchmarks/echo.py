@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.e2e.lab import NotebookPage, chromium, jupyterlab, watched_page
+from tests.e2e.lab import chromium, jupyterlab, watched_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -125,8 +125,7 @@ def main() -> None:
         watched_page(browser) as (page, faults),
     ):
         first, second = NOTEBOOK
-        name = lab.write_notebook("echo.ipynb", first.replace("{phrases}", repr(PHRASES)), second)
-        notebook: NotebookPage = lab.open(page, name)
+        notebook = lab.show(page, "echo.ipynb", first.replace("{phrases}", repr(PHRASES)), second)
         notebook.run_all()
         page.locator("[data-cw-painted]").wait_for()
         echoes, phrases = measure(page)

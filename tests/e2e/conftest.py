@@ -48,15 +48,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:  # noqa: ARG001 - no server without a browser
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:  # noqa: ARG001 - no server without a browser
     with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as lab:
         yield lab
-
-
-@pytest.fixture
-def lab(lab_server: Lab) -> Iterator[Lab]:
-    yield lab_server
-    lab_server.shut_down_kernels()
 
 
 @pytest.fixture(scope="session")

@@ -178,12 +178,25 @@ class Lab:
             path = f"{self.url}/api/sessions/{session['id']}"
             urllib.request.urlopen(urllib.request.Request(path, method="DELETE")).close()
 
-    def open(self, page: Page, name: str, workspace: str = "auto") -> NotebookPage:
-        """Show one notebook, alone, and wait for its kernel; quicker where the page shows JupyterLab."""
+    def show(self, page: Page, name: str, *sources: str) -> NotebookPage:
+        """Show a notebook with these cells, none of them run.
+
+        Tests of one notebook share its kernel, because starting one takes longer than a test.
+        """
+        notebook = NotebookPage(page)
+        if notebook.name == name:
+            notebook.replace_cells(*sources)
+            return notebook
+        self.shut_down_kernels()
+        self.write_notebook(name, *sources)
+        return self.open(page, name)
+
+    def open(self, page: Page, name: str) -> NotebookPage:
+        """Open a notebook that exists, alone."""
         if page.url.startswith(self.url):
             page.evaluate(_OPEN, name)
         else:
-            page.goto(f"{self.url}/lab/workspaces/{workspace}/tree/{name}?reset")
+            page.goto(f"{self.url}/lab/tree/{name}?reset")
         notebook = NotebookPage(page)
         notebook.wait_until_ready()
         notebook.hide_side_panels()
@@ -218,6 +231,24 @@ class NotebookPage:
 
     def _evaluate(self, script: str, argument: object = None) -> object:
         return self.page.evaluate(_IN_LAB % script, argument)
+
+    @property
+    def name(self) -> str | None:
+        """Path of the notebook in front, if there is one."""
+        path = self.page.evaluate("window.jupyterapp?.shell.currentWidget?.context?.path ?? null")
+        return str(path) if path else None
+
+    def replace_cells(self, *sources: str) -> None:
+        self._evaluate(
+            """
+            const cells = panel.content.model.sharedModel;
+            cells.transact(() => {
+              cells.deleteCellRange(0, cells.cells.length);
+              cells.insertCells(0, argument.map(source => ({cell_type: 'code', source})));
+            });
+            """,
+            list(sources),
+        )
 
     def wait_until_ready(self) -> None:
         self.page.wait_for_function(

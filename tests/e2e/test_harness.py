@@ -34,7 +34,7 @@ echo
 
 
 def test_a_bare_widget_reaches_the_kernel_and_survives_a_reload(lab: Lab, page: Page) -> None:
-    notebook = lab.open(page, lab.write_notebook("echo.ipynb", ECHO))
+    notebook = lab.show(page, "echo.ipynb", ECHO)
     notebook.run_all()
     button = page.get_by_test_id("echo")
     button.click()
@@ -49,6 +49,6 @@ def test_a_bare_widget_reaches_the_kernel_and_survives_a_reload(lab: Lab, page: 
 
 
 def test_the_theme_follows_the_command(lab: Lab, page: Page) -> None:
-    notebook = lab.open(page, lab.write_notebook("theme.ipynb", "1 + 1"))
+    notebook = lab.show(page, "theme.ipynb", "1 + 1")
     notebook.set_theme(dark=True)
     notebook.set_theme(dark=False)

@@ -34,7 +34,7 @@ print("heard" if time.monotonic() < deadline else widget.threshold)
 
 @pytest.fixture
 def notebook(lab: Lab, page: Page) -> NotebookPage:
-    notebook = lab.open(page, lab.write_notebook("loop.ipynb", SOURCE))
+    notebook = lab.show(page, "loop.ipynb", SOURCE)
     notebook.run_all()
     return notebook
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ def _():
 def _(mo, widget):
     widget.value
     threshold = widget.threshold
-    mo.md(f"python sees: {threshold}")
+    mo.md(f"python sees: {threshold or 0:.4f}")
     return
 
 
@@ -69,7 +68,7 @@ def test_the_loop_goes_round_in_marimo(page: Page, tmp_path: Path) -> None:
         widget.drag_threshold(100)
         assert widget.threshold > best
         assert widget.sizes()[1] < with_before
-        expect(page.get_by_text(re.compile(f"python sees: {widget.threshold:.3f}"))).to_be_visible()
+        expect(page.get_by_text(f"python sees: {widget.threshold:.4f}")).to_be_visible()
         widget.keep()
         widget.retrain()
         expect(widget.get("comparison")).to_contain_text("Worst")

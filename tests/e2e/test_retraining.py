@@ -35,7 +35,7 @@ print("retrained while this cell ran:", session.retrained is not None)
 
 @pytest.fixture
 def notebook(lab: Lab, page: Page) -> NotebookPage:
-    notebook = lab.open(page, lab.write_notebook("retraining.ipynb", SOURCE, BUSY))
+    notebook = lab.show(page, "retraining.ipynb", SOURCE, BUSY)
     notebook.run_cell(0)
     return notebook
 

@@ -26,7 +26,7 @@ widget
 
 @pytest.fixture
 def notebook(lab: Lab, page: Page) -> NotebookPage:
-    notebook = lab.open(page, lab.write_notebook("views.ipynb", SOURCE))
+    notebook = lab.show(page, "views.ipynb", SOURCE)
     notebook.run_all()
     return notebook
 
@@ -86,7 +86,7 @@ def test_a_view_in_another_browser_page_agrees(notebook: NotebookPage, lab: Lab,
     go_once_round(here)
     notebook.save()
     with watched_page(browser) as (other_page, faults):
-        lab.open(other_page, "views.ipynb", workspace="other")
+        lab.open(other_page, "views.ipynb")
         there = WidgetPage(other_page)
         assert facts(there) == facts(here)
         there.try_phrase("crimson")
