@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
+_ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
 _SECONDS_BETWEEN_UPDATES = 0.1
@@ -464,6 +465,14 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _remember_threshold(self, change: Json) -> None:
         if not self._publishing and change["new"] is not None:
             self._dragged[self.class_name, self.phrase] = change["new"]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign a trait while nobody else changes one, so that its validator and observer see one state."""
+        if name in _ASSIGNABLE:
+            with self.session.lock:
+                super().__setattr__(name, value)
+        else:
+            super().__setattr__(name, value)
 
     def notify_change(self, change: Any) -> None:
         """Send a changed trait, and what its observers change, as one message."""

@@ -795,6 +795,32 @@ def test_original_is_the_whole_image(page):
 # -- many at once
 
 
+def test_phrase_that_is_assigned_while_another_thread_publishes_is_scored(widget):
+    publishing, gate, assigning = threading.Event(), threading.Event(), threading.Event()
+
+    def dawdle(_change):
+        publishing.set()
+        assert gate.wait(PATIENCE)
+
+    widget.observe(dawdle, "status")
+    publisher = threading.Thread(target=lambda: widget._publish(status={"state": "ready"}))
+    publisher.start()
+    assert publishing.wait(PATIENCE)
+
+    def assign():
+        assigning.set()
+        widget.phrase = "red"
+
+    person = threading.Thread(target=assign)
+    person.start()
+    assert assigning.wait(PATIENCE)
+    gate.set()
+    for thread in (publisher, person):
+        thread.join(PATIENCE)
+
+    assert (widget.phrase, widget.score["phrase"]) == ("red", "red")
+
+
 def test_page_and_widget_agree_after_everybody_wrote_at_once(widget, page, session):
     page.request("score", class_name="oval", phrase="red")
     together = threading.Barrier(4)
