@@ -31,6 +31,7 @@ export class Actions {
 
   async selectClass(className: string): Promise<void> {
     this.settle();
+    this.commitNow();
     this.store.patch({ pendingClass: className, scoring: false, preview: null });
     const request = ++this.latest;
     await this.send("select_class", { class_name: className }, SHOW);
@@ -42,21 +43,23 @@ export class Actions {
     this.stopTimers();
     this.typing = setTimeout(() => {
       const { class_name, phrase } = this.store.state;
-      if (text.trim()) void this.ask(text);
+      if (text.trim()) void this.ask(text, this.beginningsOf(text));
       else if (phrase) void this.selectClass(class_name);
     }, TYPING_MS);
   }
 
-  /** Enter in the phrase box: now. */
+  /** Enter in the phrase box: now, and this is what was meant. */
   submit(text: string): void {
     this.stopTimers();
-    void this.ask(text);
+    const beginnings = this.earlierThan(text.trim());
+    this.beginnings.clear();
+    void this.ask(text, beginnings);
   }
 
   /** A phrase that was tried before. */
   choose(phrase: string): void {
     this.settle();
-    void this.ask(phrase);
+    void this.ask(phrase, []);
   }
 
   /** What was typed so far counts as tried. */
@@ -84,6 +87,13 @@ export class Actions {
     this.preview(threshold);
     clearTimeout(this.moving);
     this.moving = setTimeout(() => this.commit(threshold), KEYBOARD_MS);
+  }
+
+  /** Before another phrase is shown: the threshold belongs to this one. */
+  private commitNow(): void {
+    clearTimeout(this.moving);
+    const { previewing, threshold } = this.store.state;
+    if (previewing && threshold !== null) this.commit(threshold);
   }
 
   async keep(): Promise<void> {
@@ -122,11 +132,21 @@ export class Actions {
     clearTimeout(this.moving);
   }
 
-  private async ask(text: string): Promise<void> {
-    const { pendingClass, class_name, history } = this.store.state;
+  /** What was scored on the way to `text`, which joins it unless it was tried before. */
+  private beginningsOf(text: string): string[] {
     const phrase = text.trim();
-    const instead_of = [...this.beginnings].filter((beginning) => beginning !== phrase);
-    if (history.every((tried) => tried.phrase !== phrase)) this.beginnings.add(phrase);
+    const earlier = this.earlierThan(phrase);
+    if (this.store.state.history.every((tried) => tried.phrase !== phrase)) this.beginnings.add(phrase);
+    return earlier;
+  }
+
+  private earlierThan(phrase: string): string[] {
+    return [...this.beginnings].filter((beginning) => beginning !== phrase);
+  }
+
+  private async ask(text: string, instead_of: string[]): Promise<void> {
+    const { pendingClass, class_name } = this.store.state;
+    this.commitNow();
     const request = ++this.latest;
     this.store.patch({ scoring: true, preview: null });
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };

@@ -105,6 +105,17 @@ describe("threshold", () => {
     expect(page.get("grid-right").textContent).toContain("no images");
   });
 
+  it("belongs to the phrase that is shown, also when another follows at once", async () => {
+    const page = await openPlot();
+    press(page.slider, "ArrowRight");
+    const moved = now(page);
+    page.all("class-option")[1]?.click();
+    expect(page.kernel.saves).toHaveLength(1);
+    expect(page.kernel.saves[0]?.threshold).toBeCloseTo(moved, 3);
+    await settle(500);
+    expect(page.kernel.get("threshold")).toBeNull();
+  });
+
   it("takes a number, within the range, and refuses what is none", async () => {
     const page = await openPlot();
     const number = page.get("threshold-value") as HTMLInputElement;

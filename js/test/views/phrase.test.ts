@@ -63,6 +63,16 @@ describe("phrase box", () => {
     expect(tried()).toEqual(["water", "water bird"]);
   });
 
+  it("counts every phrase that ended with Enter, however fast they come", async () => {
+    const { box, all } = await openSquares();
+    for (const text of ["red", "small", "blue"]) {
+      type(box, text);
+      press(box, "Enter");
+      await settle(30);
+    }
+    expect(all("history-item").map(({ dataset }) => dataset.phrase)).toEqual(["blue", "small", "red"]);
+  });
+
   it("does not take Enter that ends an input method for an answer", async () => {
     const { kernel, box } = await openSquares();
     press(box, "Enter", { isComposing: true });
