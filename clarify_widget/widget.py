@@ -350,13 +350,15 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     # -- what is shown
 
-    def _view_of(self, class_name: str, phrase: str, instead_of: Collection[str] = ()) -> Json:
-        """Score a phrase and return what to show; nothing changes when that fails."""
+    def _score(self, class_name: str, phrase: str, instead_of: Collection[str] = ()) -> PhraseScore | None:
+        """Score a phrase that is to be shown; nothing changes when that fails."""
         if not phrase:
-            return presentation.class_view(self.session, class_name, None)
+            return None
         with self._own_score():
-            scored = self.session.score(class_name, phrase, instead_of=instead_of)
-        dragged = self._dragged.get((class_name, scored.phrase))
+            return self.session.score(class_name, phrase, instead_of=instead_of)
+
+    def _view_of(self, class_name: str, scored: PhraseScore | None) -> Json:
+        dragged = None if scored is None else self._dragged.get((class_name, scored.phrase))
         return presentation.class_view(self.session, class_name, scored, dragged)
 
     @contextmanager
@@ -425,14 +427,14 @@ class ClarifyWidget(anywidget.AnyWidget):
     @traitlets.validate("class_name")
     def _check_class_name(self, proposal: Json) -> str:
         if not self._publishing:
-            self._assigned = self._view_of(proposal["value"], "")
+            self._assigned = self._view_of(proposal["value"], None)
         return str(proposal["value"])
 
     @traitlets.validate("phrase")
     def _check_phrase(self, proposal: Json) -> str:
         if self._publishing:
             return str(proposal["value"])
-        self._assigned = self._view_of(self.class_name, proposal["value"])
+        self._assigned = self._view_of(self.class_name, self._score(self.class_name, proposal["value"]))
         return str(self._assigned["phrase"])
 
     @traitlets.validate("threshold")
@@ -543,10 +545,12 @@ class ClarifyWidget(anywidget.AnyWidget):
         phrase = request.text("phrase") if request.type == "score" else ""
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
-        view = self._view_of(request.text("class_name"), phrase, request.texts("instead_of"))
+        class_name = request.text("class_name")
+        scored = self._score(class_name, phrase, request.texts("instead_of"))
         if self._view_lane.waiting:
             return {"stale": True}, []
-        self._publish(**view, error=None)
+        with self.session.lock:
+            self._publish(**self._view_of(class_name, scored), error=None)
         return {}, []
 
     def _answer_hello(self, _request: _Request) -> _Answer:
