@@ -48,9 +48,11 @@ class ServedKernel(AsyncKernelManager):
         """The server has started it."""
         return True
 
-    async def is_alive(self) -> bool:  # type: ignore[override]  # jupyter_client wraps its own in a sync-or-async type
+    async def _async_is_alive(self) -> bool:
         """Say yes: the server restarts it when it dies."""
         return True
+
+    is_alive = _async_is_alive
 
 
 class Server:
@@ -160,6 +162,7 @@ def execute(path: Path, kernel: ServedKernel | None) -> nbformat.NotebookNode:
         km=kernel,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:
@@ -179,7 +182,7 @@ def comparison(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(
         output.text if output.output_type == "stream" else output.get("data", {}).get("text/plain", "")
         for output in outputs
-    ).strip()
+    ).strip("\n")
 
 
 def tell(path: Path, notebook: nbformat.NotebookNode, seconds: float) -> None:

@@ -75,6 +75,17 @@ class Evaluation:
             return None
         return self.adjusted_average - self.worst_group
 
+    def __str__(self) -> str:
+        """Return the accuracies as lines of text."""
+        cells = (CellAccuracy("average", *self._counts()), *self.per_class, *self.per_group)
+        width = max(len(cell.name) for cell in cells)
+        return "\n".join(
+            f"{cell.name:{width}}  {cell.accuracy:6.1%} of {cell.size:,}" for cell in cells if cell.size
+        )
+
+    def _counts(self) -> tuple[int, int]:
+        return sum(cell.size for cell in self.per_class), sum(cell.correct for cell in self.per_class)
+
 
 def evaluate(
     predictions: npt.ArrayLike,
