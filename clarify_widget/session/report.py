@@ -335,7 +335,8 @@ def _retraining(session: Session) -> str:
     if retraining is None:
         return "none"
     head = retraining.head
-    return f"{head.objective}, l2 {head.l2:g}; {_stop(head.report)}"
+    used = ", ".join(f"“{kept.phrase}” for {kept.class_name}" for kept in retraining.annotations)
+    return f"{head.objective}, l2 {head.l2:g}; {_stop(head.report)}" + (f"; with {used}" if used else "")
 
 
 def _stop(report: FitReport) -> str:

@@ -78,6 +78,7 @@ def test_text_carries_the_result_without_any_script(corrected, tmp_path):
     for row in comparison.rows:
         assert row.name in text
         assert f"{100 * row.after:.1f}" in text
+    assert "with “red” for oval, “red” for square" in text
     for fact in ("planted words", "0.1250", "Python 3.", "numpy", "slice_balanced", "no seed", "train 1,200"):
         assert fact in text
 
