@@ -173,16 +173,21 @@ export class FakeKernel implements Model {
     }
   }
 
+  /** Hands a message to whoever listens. */
+  deliver(content: unknown, buffers: DataView[] = []): void {
+    this.emit("msg:custom", content, buffers);
+  }
+
   private emit(event: string, ...values: unknown[]): void {
     for (const listener of [...(this.listeners.get(event) ?? [])]) listener(...values);
   }
 
   private reply(id: string, result: unknown, buffers: DataView[] = []): void {
-    this.emit("msg:custom", { id, ok: true, result }, buffers);
+    this.deliver({ id, ok: true, result }, buffers);
   }
 
   private fail(id: string, type: string, message: string): void {
-    this.emit("msg:custom", { id, ok: false, error: { type, message } }, []);
+    this.deliver({ id, ok: false, error: { type, message } });
   }
 
   private classes(): Traits["classes"] {

@@ -1,7 +1,7 @@
 // What a person can do in a view. Each verb becomes one request to the kernel, or one trait.
 
 import { type Channel, RequestError, Superseded } from "./channel";
-import type { Annotation, Model } from "./model";
+import type { Annotation, Model, WidgetError } from "./model";
 import type { Store } from "./state";
 
 const TYPING_MS = 200;
@@ -25,14 +25,15 @@ export class Actions {
     private readonly store: Store,
   ) {}
 
+  /** A page that opens while a cell runs may find the kernel busy: nobody asked for anything yet. */
   hello(): void {
-    this.send("hello");
+    this.channel.request("hello").catch(() => {});
   }
 
   async selectClass(className: string): Promise<void> {
     this.settle();
     this.commitNow();
-    this.store.patch({ pendingClass: className, scoring: false, preview: null });
+    this.store.patch({ pendingClass: className, scoring: false, typing: false, preview: null });
     const request = ++this.latest;
     await this.send("select_class", { class_name: className }, SHOW);
     if (this.latest === request) this.store.patch({ pendingClass: null });
@@ -43,7 +44,7 @@ export class Actions {
     this.stopTimers();
     this.typing = setTimeout(() => {
       const { class_name, phrase } = this.store.state;
-      if (text.trim()) void this.ask(text, this.beginningsOf(text));
+      if (text.trim()) void this.ask(text, this.beginningsOf(text), true);
       else if (phrase) void this.selectClass(class_name);
     }, TYPING_MS);
   }
@@ -144,34 +145,39 @@ export class Actions {
     return [...this.beginnings].filter((beginning) => beginning !== phrase);
   }
 
-  private async ask(text: string, instead_of: string[]): Promise<void> {
+  /** Half a word that the encoder does not know is no error yet: `typed` ones wait until typing rests. */
+  private async ask(text: string, instead_of: string[], typed = false): Promise<void> {
     const { pendingClass, class_name } = this.store.state;
     this.commitNow();
     const request = ++this.latest;
-    this.store.patch({ scoring: true, preview: null });
+    this.store.patch({ scoring: true, typing: typed, preview: null });
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
-    const answered = await this.send("score", fields, SHOW);
+    const outcome = await this.attempt("score", fields, SHOW);
     if (this.latest !== request) return;
-    this.store.patch({ scoring: false });
-    if (answered === "done") this.rest = setTimeout(() => this.settle(), REST_MS);
+    this.store.patch({ scoring: false, typing: false });
+    if (outcome === "superseded") return;
+    const rest = () => (outcome === "done" ? this.settle() : this.store.patch({ error: outcome }));
+    if (outcome === "done" || typed) this.rest = setTimeout(rest, REST_MS);
+    else rest();
   }
 
-  private async send(
+  private async send(type: string, fields: Record<string, unknown> = {}, lane?: string): Promise<void> {
+    const outcome = await this.attempt(type, fields, lane);
+    if (outcome !== "done" && outcome !== "superseded") this.store.patch({ error: outcome });
+  }
+
+  private async attempt(
     type: string,
     fields: Record<string, unknown> = {},
     lane?: string,
-  ): Promise<"done" | "failed" | "superseded"> {
-    if (type !== "hello" && this.store.state.error) this.store.patch({ error: null });
+  ): Promise<"done" | "superseded" | WidgetError> {
+    if (this.store.state.error) this.store.patch({ error: null });
     try {
       const { result } = await this.channel.request<{ stale?: boolean }>(type, fields, lane ? { lane } : {});
       return result?.stale ? "superseded" : "done";
     } catch (reason) {
       if (reason instanceof Superseded) return "superseded";
-      const error =
-        reason instanceof RequestError ? reason.error : { type: "Error", message: String(reason) };
-      // A page that opens while a cell runs says hello to a busy kernel: nobody asked for anything yet.
-      if (type !== "hello") this.store.patch({ error });
-      return "failed";
+      return reason instanceof RequestError ? reason.error : { type: "Error", message: String(reason) };
     }
   }
 

@@ -24,13 +24,15 @@ interface Local {
   preview: number | null;
   pendingClass: string | null;
   scoring: boolean;
+  /** What is being scored is still being typed: its errors can wait. */
+  typing: boolean;
   error: WidgetError | null;
 }
 
 const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
 
 export class Store {
-  private local: Local = { preview: null, pendingClass: null, scoring: false, error: null };
+  private local: Local = { preview: null, pendingClass: null, scoring: false, typing: false, error: null };
   private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
@@ -45,7 +47,7 @@ export class Store {
     this.current = this.derive();
     for (const name of TRAITS) {
       this.listen(`change:${name}`, () => {
-        if (name === "error") this.local.error = model.get("error") ?? null;
+        if (name === "error") this.takeError();
         if (name === "threshold" || name === "examples") this.local.preview = null;
         this.schedule();
       });
@@ -75,6 +77,11 @@ export class Store {
   dispose(): void {
     for (const [event, listener] of this.listeners) this.model.off(event, listener);
     this.subscribers.clear();
+  }
+
+  private takeError(): void {
+    const error = this.model.get("error") ?? null;
+    if (error === null || !this.local.typing) this.local.error = error;
   }
 
   private listen(event: string, listener: Listener): void {

@@ -10,15 +10,6 @@ const open = () => {
   return { kernel, channel: new Channel(kernel) };
 };
 
-/** Hands a message to whoever listens, as the kernel would. */
-function deliver(kernel: FakeKernel, content: unknown, buffers: DataView[] = []): void {
-  (kernel as unknown as { emit(event: string, ...values: unknown[]): void }).emit(
-    "msg:custom",
-    content,
-    buffers,
-  );
-}
-
 const failure = (promise: Promise<unknown>) =>
   promise.then(
     () => null,
@@ -32,8 +23,8 @@ describe("Channel", () => {
     const first = channel.request("hello");
     const second = channel.request("hello");
     const [a, b] = kernel.requests;
-    deliver(kernel, { id: b?.id, ok: true, result: "b" }, [new DataView(new ArrayBuffer(3))]);
-    deliver(kernel, { id: a?.id, ok: true, result: "a" });
+    kernel.deliver({ id: b?.id, ok: true, result: "b" }, [new DataView(new ArrayBuffer(3))]);
+    kernel.deliver({ id: a?.id, ok: true, result: "a" });
     expect((await first).result).toBe("a");
     expect((await second).result).toBe("b");
     expect((await second).buffers[0]?.byteLength).toBe(3);
@@ -45,8 +36,8 @@ describe("Channel", () => {
     kernel.delay = -1;
     const mine = channel.request("hello");
     const theirs = other.request("hello");
-    deliver(kernel, { id: kernel.requests[1]?.id, ok: true, result: "theirs" });
-    deliver(kernel, { id: kernel.requests[0]?.id, ok: true, result: "mine" });
+    kernel.deliver({ id: kernel.requests[1]?.id, ok: true, result: "theirs" });
+    kernel.deliver({ id: kernel.requests[0]?.id, ok: true, result: "mine" });
     expect((await mine).result).toBe("mine");
     expect((await theirs).result).toBe("theirs");
     expect(kernel.requests[0]?.id).not.toBe(kernel.requests[1]?.id);
@@ -67,7 +58,7 @@ describe("Channel", () => {
     const unrelated = channel.request("keep");
     const late = channel.request("score", { phrase: "red" }, { lane: "show" });
     expect(await early).toBeInstanceOf(Superseded);
-    for (const { id } of kernel.requests) deliver(kernel, { id, ok: true, result: id });
+    for (const { id } of kernel.requests) kernel.deliver({ id, ok: true, result: id });
     expect((await late).result).toBe(kernel.requests[2]?.id);
     expect((await unrelated).result).toBe(kernel.requests[1]?.id);
   });
@@ -78,7 +69,7 @@ describe("Channel", () => {
     const reason = failure(channel.request("retrain", {}, { timeoutSeconds: 5 }));
     await vi.advanceTimersByTimeAsync(5001);
     expect(((await reason) as Error).message).toContain("5 seconds");
-    deliver(kernel, { id: kernel.requests[0]?.id, ok: true, result: {} });
+    kernel.deliver({ id: kernel.requests[0]?.id, ok: true, result: {} });
   });
 
   it("says so when the connection is gone", async () => {
@@ -91,7 +82,7 @@ describe("Channel", () => {
 
   it("ignores messages that are no answers", () => {
     const { kernel } = open();
-    for (const content of [null, "text", 3, {}, { id: "x" }, { id: "x", ok: true }]) deliver(kernel, content);
+    for (const content of [null, "text", 3, {}, { id: "x" }, { id: "x", ok: true }]) kernel.deliver(content);
   });
 
   it("lets go of the model and of everyone who waits", async () => {

@@ -92,6 +92,26 @@ describe("phrase box", () => {
     expect(box.value).toBe("red");
   });
 
+  it("does not call half a word an error before typing rests", async () => {
+    const { kernel, box, get } = await openSquares();
+    vi.spyOn(kernel, "send").mockImplementation((content) => {
+      const { id } = content as { id: string };
+      const error = { type: "PhraseError", message: "unknown" };
+      setTimeout(() => {
+        kernel.update({ error: { ...error } });
+        kernel.deliver({ id, ok: false, error });
+      }, 20);
+    });
+    type(box, "forestx");
+    await settle(500);
+    expect(get("error").hidden).toBe(true);
+    await settle(1000);
+    expect(get("error").hidden).toBe(false);
+    press(box, "Enter");
+    await settle(30);
+    expect(get("error").textContent).toContain("unknown");
+  });
+
   it("loses nothing typed when the kernel refuses it", async () => {
     const { box, get, root } = await openSquares();
     const long = "x".repeat(10_000);
