@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -15,6 +15,7 @@ from clarify_widget.session import ClassSummary, presentation
 from tests.fake_page import unpack_examples
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), n=st.integers(0, 200))
 def test_packed_examples_unpack_to_what_went_in(data, n):
     rows = data.draw(npst.arrays(np.int64, n, elements=st.integers(0, 2**31 - 1)))
