@@ -81,3 +81,15 @@ export function icon(name: IconName): SVGSVGElement {
     }),
   );
 }
+
+/** Calls back once the next frame is on the screen; returns what calls it off. */
+export function afterPaint(callback: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const frame = requestAnimationFrame(() => {
+    timer = setTimeout(callback);
+  });
+  return () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+  };
+}

@@ -5,6 +5,7 @@ import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
 const FILTER_FROM = 9;
+const MANY = 100;
 
 function option({ name, size, wrong, error_rate, annotated }: ClassSummary, choose: () => void): HTMLElement {
   const rate = strings.percent(error_rate);
@@ -92,6 +93,7 @@ export function classPicker({ actions }: Tools): View {
     options = classes.map((summary) => option(summary, () => void actions.selectClass(summary.name)));
     list.replaceChildren(...options);
     filter.hidden = classes.length < FILTER_FROM;
+    list.classList.toggle("cw-many", classes.length > MANY);
     applyFilter();
     if (hadFocus) options.find((item) => item.tabIndex === 0)?.focus();
   }

@@ -1,4 +1,4 @@
-import { h, setText } from "../dom";
+import { afterPaint, h, setText } from "../dom";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { Tiles } from "./tiles";
@@ -75,21 +75,33 @@ export function imageGrid(tools: Tools, left: boolean): View {
   let limit = PAGE;
   let shownFor = "";
   let last: State | null = null;
+  let callOff = () => {};
 
   function showMore(): void {
     limit += PAGE;
-    if (last) render(last);
+    if (last) showTiles(last, contentOf(last, left));
   }
 
+  /** Tiles come a frame after the numbers: making them takes longer than all the rest. */
   function render(state: State): void {
-    const { examples, split } = state;
     const content = contentOf(state, left);
+    showHeader(content);
+    callOff();
+    callOff = afterPaint(() => showTiles(state, content));
+  }
+
+  function showHeader(content: Content): void {
     setText(title, content.title);
     setText(summary, content.summary);
     setText(order, content.order);
     order.hidden = content.order === "";
     wrongPart.style.width = content.size ? `${(100 * content.wrong) / content.size}%` : "0";
     parts.classList.toggle("cw-parts-none", content.size === 0);
+    empty.hidden = content.size > 0;
+  }
+
+  function showTiles(state: State, content: Content): void {
+    const { examples, split } = state;
     const images: Shown[] = examples.page(content.side, split?.position ?? 0, limit).map((at) => ({
       split: "val",
       index: examples.index[at] as number,
@@ -101,7 +113,6 @@ export function imageGrid(tools: Tools, left: boolean): View {
     const rest = content.size - images.length;
     more.hidden = rest <= 0;
     setText(more, strings.showMore(Math.min(PAGE, rest)));
-    empty.hidden = content.size > 0;
   }
 
   return {
@@ -120,6 +131,9 @@ export function imageGrid(tools: Tools, left: boolean): View {
       last = state;
       if (!sameSplit) render(state);
     },
-    dispose: () => tiles.dispose(),
+    dispose() {
+      callOff();
+      tiles.dispose();
+    },
   };
 }
