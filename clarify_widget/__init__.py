@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clarify_widget import datasets, encoders, errors, plots
+    from clarify_widget import datasets, encoders, errors
     from clarify_widget.concepts import Annotation, Annotations, ErrorScore, error_score
     from clarify_widget.datasets import Dataset, Split
     from clarify_widget.evaluation import Evaluation, evaluate
@@ -41,7 +41,6 @@ __all__ = [
     "error_score",
     "errors",
     "evaluate",
-    "plots",
     "sample_weights",
     "train_head",
 ]
@@ -70,7 +69,6 @@ _MODULES = (
     "encoders",
     "errors",
     "evaluation",
-    "plots",
     "session",
     "training",
     "widget",

@@ -2,7 +2,7 @@
 
 from clarify_widget.concepts.annotations import Annotation, Annotations
 from clarify_widget.concepts.error_score import ErrorScore, Separation, error_score, separate
-from clarify_widget.concepts.similarity import similarities
+from clarify_widget.concepts.similarity import similarities, unit_similarities
 from clarify_widget.concepts.slices import slice_ids, slice_names
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "similarities",
     "slice_ids",
     "slice_names",
+    "unit_similarities",
 ]

@@ -52,6 +52,11 @@ def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> 
     return clipped
 
 
+def unit_similarities(embeddings: FloatArray, phrase_embedding: FloatArray) -> npt.NDArray[np.float32]:
+    """Return (n,) cosines of unit rows (n, e) and a unit row (e,); the caller has checked them."""
+    return np.clip(embeddings @ phrase_embedding, -1, 1).astype(np.float32, copy=False)
+
+
 def _lengths(rows: FloatArray, name: str) -> FloatArray:
     lengths: FloatArray = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     if not lengths.all():

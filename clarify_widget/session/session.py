@@ -13,7 +13,14 @@ import numpy as np
 
 from clarify_widget import encoders
 from clarify_widget.arrays import BoolArray, FloatArray, IntArray, check_labels
-from clarify_widget.concepts import Annotation, Annotations, error_score, similarities, slice_ids, slice_names
+from clarify_widget.concepts import (
+    Annotation,
+    Annotations,
+    error_score,
+    slice_ids,
+    slice_names,
+    unit_similarities,
+)
 from clarify_widget.encoders.base import Encoder, unknown_words
 from clarify_widget.encoders.embed import embed_phrase
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
@@ -258,24 +265,24 @@ class Session:
         ScoreError
             When the model gets no image, or every image, of the class right.
         """
+        members = self.members(class_name)
+        self._check_scorable(class_name, members)
+        phrase = phrase.strip()
+        similar = self.similarities(phrase)[members.indices]
+        result = error_score(similar[~members.correct], similar[members.correct])
+        scored = PhraseScore(
+            class_name=class_name,
+            phrase=phrase,
+            score=result.score,
+            threshold=result.threshold,
+            direction=result.direction,
+            p_value=result.p_value,
+            wrong=int((~members.correct).sum()),
+            correct=int(members.correct.sum()),
+            unknown_words=unknown_words(self.encoder, phrase),
+            encoder_name=self.encoder.name,
+        )
         with self.lock:
-            members = self.members(class_name)
-            self._check_scorable(class_name, members)
-            phrase = phrase.strip()
-            similar = self.similarities(phrase)[members.indices]
-            result = error_score(similar[~members.correct], similar[members.correct])
-            scored = PhraseScore(
-                class_name=class_name,
-                phrase=phrase,
-                score=result.score,
-                threshold=result.threshold,
-                direction=result.direction,
-                p_value=result.p_value,
-                wrong=int((~members.correct).sum()),
-                correct=int(members.correct.sum()),
-                unknown_words=unknown_words(self.encoder, phrase),
-                encoder_name=self.encoder.name,
-            )
             self._remember(scored, instead_of)
         self._notify("scored")
         return next(tried for tried in self.history(class_name) if tried.phrase == phrase)
@@ -309,10 +316,10 @@ class Session:
         threshold
             The similarity above which an image has the phrase; None means the threshold of the Error Score.
         """
+        scored = self.score(class_name, phrase)
+        chosen = scored.threshold if threshold is None else float(threshold)
+        annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
         with self.lock:
-            scored = self.score(class_name, phrase)
-            chosen = scored.threshold if threshold is None else float(threshold)
-            annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
             self._change(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
         return annotation
@@ -421,20 +428,24 @@ class Session:
 
     def similarities(self, phrase: str, split: str = "val") -> FloatArray:
         """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
+        self._require_fit()
+        key = (phrase.strip(), split)
         with self.lock:
-            self._require_fit()
-            key = (phrase.strip(), split)
-            if key not in self._similarities:
-                embeddings = self._split(split).embeddings
-                assert embeddings is not None
-                row = self._phrase_embedding(phrase)
-                if len(row) != embeddings.shape[1]:
-                    raise DataError(
-                        f"The {split} embeddings are {embeddings.shape[1]} wide, but {self.encoder.name} "
-                        f"makes {len(row)}; pass the encoder that made the embeddings.",
-                    )
-                _remember_in(self._similarities, key, similarities(embeddings, row), _SIMILARITIES_REMEMBERED)
-            return self._similarities[key]
+            known = self._similarities.get(key)
+        if known is not None:
+            return known
+        embeddings = self._split(split).embeddings
+        assert embeddings is not None
+        row = self._phrase_embedding(phrase)
+        if len(row) != embeddings.shape[1]:
+            raise DataError(
+                f"The {split} embeddings are {embeddings.shape[1]} wide, but {self.encoder.name} "
+                f"makes {len(row)}; pass the encoder that made the embeddings.",
+            )
+        computed = unit_similarities(embeddings, row)
+        with self.lock:
+            _remember_in(self._similarities, key, computed, _SIMILARITIES_REMEMBERED)
+        return computed
 
     def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
@@ -634,11 +645,15 @@ class Session:
 
     def _phrase_embedding(self, phrase: str) -> FloatArray:
         key = phrase.strip()
-        if key not in self._phrase_embeddings:
-            _remember_in(
-                self._phrase_embeddings, key, embed_phrase(self.encoder, phrase), _PHRASES_REMEMBERED
-            )
-        return self._phrase_embeddings[key]
+        with self.lock:
+            known = self._phrase_embeddings.get(key)
+        if known is not None:
+            return known
+        # A text tower may take seconds; whoever keeps or drags meanwhile must not wait for it.
+        embedded = embed_phrase(self.encoder, phrase)
+        with self.lock:
+            _remember_in(self._phrase_embeddings, key, embedded, _PHRASES_REMEMBERED)
+        return embedded
 
     def _slices(self, split: Split, annotations: Annotations, *, allow_empty: bool = False) -> Cells:
         if not annotations:
