@@ -4,10 +4,6 @@ import type { State } from "../state";
 import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
-function tag(name: "star" | "bookmark", word: string): HTMLElement {
-  return h("span", { class: `cw-tag cw-tag-${name}` }, icon(name), word);
-}
-
 function item(tried: Tried, choose: () => void): HTMLElement {
   const bar = h("span", {
     class: tried.direction >= 0 ? "cw-bar-fill" : "cw-bar-fill cw-bar-right",
@@ -25,8 +21,10 @@ function item(tried: Tried, choose: () => void): HTMLElement {
       onclick: choose,
     },
     h("span", { class: "cw-tried-phrase" }, tried.phrase),
-    tried.best ? tag("star", strings.best) : null,
-    tried.kept ? tag("bookmark", strings.kept) : null,
+    tried.best ? h("span", { class: "cw-tag cw-tag-star" }, icon("star"), strings.best) : null,
+    tried.kept
+      ? h("span", { class: "cw-tag" }, icon("bookmark"), h("span", { class: "cw-hidden" }, strings.kept))
+      : null,
     tried.direction >= 0 ? null : h("span", { class: "cw-tag" }, strings.rightSide),
     h("span", { class: "cw-bar", "aria-hidden": "true" }, bar),
     h("span", { class: "cw-number" }, tried.score.toFixed(2)),
