@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, watched: tuple[Page, list[str]]) -> Iterator[str]:
     """Where the demo says that it serves, once it has run the notebook."""
 
     folder = tmp_path_factory.mktemp("demo")
@@ -50,6 +50,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         else:
             pytest.fail(f"the demo ended:\n{printed}")
     finally:
+        watched[0].goto("about:blank")  # a page whose server has gone complains for ever
         demo.send_signal(signal.SIGINT)
         demo.wait(30)
         demo.stdout.close()
@@ -59,7 +60,7 @@ def shoot(notebook: NotebookPage, widget: WidgetPage, folder: Path, state: str) 
     for dark in (False, True):
         notebook.set_theme(dark)
         for width in (1400, 900):
-            notebook.page.set_viewport_size({"width": width, "height": 1000})
+            notebook.page.set_viewport_size({"width": width, "height": 2000})
             widget.get("phrase-input").scroll_into_view_if_needed()
             widget.expect_tiles()
             widget.screenshot(folder / f"quickstart-{state}-{'dark' if dark else 'light'}-{width}.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from clarify_widget import Session
 from clarify_widget.datasets import Dataset, Split
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.encoders import PrecomputedEncoder
@@ -57,3 +58,14 @@ def planted_encoder():
     return PrecomputedEncoder(
         PHRASES, rows / np.linalg.norm(rows, axis=1, keepdims=True), name="planted words"
     )
+
+
+def corrected_session():
+    """A session that went through the whole loop."""
+    session = Session(planted_dataset(), planted_encoder())
+    session.fit()
+    session.score("square", "noise")
+    session.annotate("oval", "red")
+    session.annotate("square", "red", 0.125)
+    session.retrain()
+    return session

@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,15 +10,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
 
 from clarify_widget import Session
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import NotFittedError
 from clarify_widget.session import report
-from tests.e2e.lab import chromium, chromium_path
 from tests.fake_page import unpack_examples
-from tests.session.planted import planted_dataset, planted_encoder
+from tests.session.planted import corrected_session, planted_dataset, planted_encoder
 
 
 class Page(HTMLParser):
@@ -54,14 +51,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def corrected():
-    """A session that went through the whole loop; the tests only read it."""
-    session = Session(planted_dataset(), planted_encoder())
-    session.fit()
-    session.score("square", "noise")
-    session.annotate("oval", "red")
-    session.annotate("square", "red", 0.125)
-    session.retrain()
-    return session
+    return corrected_session()
 
 
 def test_report_needs_a_fitted_session(tmp_path):
@@ -188,74 +178,3 @@ def test_report_replaces_an_older_one_whole(corrected, tmp_path):
     assert corrected.report(path) == path
     assert path.read_text("utf-8").rstrip().endswith("</html>")
     assert list(tmp_path.iterdir()) == [path]
-
-
-# -- in a browser, from a file, without a network
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if chromium_path() is None:
-        message = "no Chromium: set CLARIFY_CHROMIUM to its path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def opened(browser, corrected, tmp_path):
-    """The report, opened from disk; fails on whatever the console complains about and on any request."""
-    path = corrected.report(tmp_path / "report.html")
-    context = browser.new_context(offline=True, viewport={"width": 1300, "height": 1000})
-    page = context.new_page()
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith(("file:", "blob:", "data:")) else complaints.append(request.url)
-        ),
-    )
-    page.goto(path.as_uri())
-    page.get_by_test_id("threshold-slider").wait_for()
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def test_threshold_drags_without_a_kernel(opened):
-    slider = opened.get_by_test_id("threshold-slider")
-    left = opened.get_by_test_id("grid-left")
-    before = left.text_content()
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    opened.mouse.move(x, y)
-    opened.mouse.down()
-    opened.mouse.move(x + 120, y, steps=4)
-    opened.mouse.up()
-
-    expect(left).not_to_have_text(before)
-
-
-def test_tried_phrase_can_be_shown_without_a_kernel(opened):
-    opened.get_by_test_id("class-option").filter(has_text="square").click()
-    opened.get_by_test_id("history-item").filter(has_text="noise").click()
-
-    opened.get_by_test_id("grid-left").get_by_text("noise").first.wait_for()
-    opened.get_by_test_id("grid-left").locator("img").first.wait_for()
-
-
-def test_report_can_be_read_without_scripts(browser, corrected, tmp_path):
-    path = corrected.report(tmp_path / "report.html")
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(path.as_uri())
-
-    assert page.get_by_text(corrected.compare().sentence).is_visible()
-    assert "The images, the histogram and the threshold need JavaScript" in page.locator("body").inner_text()
-    context.close()
