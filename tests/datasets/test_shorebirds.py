@@ -51,5 +51,5 @@ def test_one_phrase_a_class_mends_the_worst_group(seed: int) -> None:
     story = tell(shorebirds(seed), load("demo"), PHRASES)
     assert story.after.worst_group >= story.before.worst_group + 0.25
     assert story.after.average >= story.before.average - 0.05
-    assert story.after.adjusted_average >= story.before.adjusted_average - 0.05
+    assert story.after.adjusted_average >= story.before.adjusted_average - 0.1
     assert min(story.scores.values()) >= 0.5

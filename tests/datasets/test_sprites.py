@@ -22,7 +22,7 @@ def test_groups_are_the_classes_with_each_attribute() -> None:
 def test_the_attribute_goes_with_the_class_in_training_only() -> None:
     dataset = sprites()
     usual = {split.name: (split.groups % 2 == split.labels) for split in dataset.splits()}
-    assert usual["train"].mean() == pytest.approx(0.95)
+    assert usual["train"].mean() == pytest.approx(0.97)
     for name in ("val", "test"):
         assert usual[name].mean() == pytest.approx(0.5)
     for split in dataset.splits():
@@ -46,5 +46,5 @@ def test_one_phrase_a_class_mends_the_worst_group(seed: int) -> None:
     story = tell(sprites(seed), load("demo"), PHRASES)
     assert story.after.worst_group >= story.before.worst_group + 0.25
     assert story.after.average >= story.before.average - 0.05
-    assert story.after.adjusted_average >= story.before.adjusted_average - 0.05
+    assert story.after.adjusted_average >= story.before.adjusted_average - 0.1
     assert min(story.scores.values()) >= 0.5

@@ -129,18 +129,13 @@ class Scene:
         return self.kind in _TILTS and abs(self.angle) >= _TILTS[self.kind][0]
 
 
-def is_visible(colour: str, background: str, lighting: str = "normal") -> bool:
+def _is_visible(colour: str, background: str, lighting: str = "normal") -> bool:
     """Whether a thing of this colour stands out, and keeps its name, on this background in this light."""
     if colour in _UNSEEN_ON[background]:
         return False
     if lighting == "dark":
         return colour not in _UNSURE_WHEN_DARK
     return lighting != "bright" or colour not in _UNSURE_WHEN_BRIGHT
-
-
-def tilt_range(kind: str) -> tuple[float, float] | None:
-    """Return the least and greatest angle, in degrees, of a tilted thing; None if turning changes nothing."""
-    return _TILTS.get(kind)
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
@@ -155,7 +150,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     bird = kind in BIRDS
     background = _choice(rng, BACKGROUNDS)
     lighting = _lighting(rng, background)
-    colours = [c for c in (PLUMAGES if bird else COLOURS) if is_visible(c, background, lighting)]
+    colours = [c for c in (PLUMAGES if bird else COLOURS) if _is_visible(c, background, lighting)]
     blurred = bool(rng.random() < 0.14)
     count = int(rng.choice([1, 2, 3, 4], p=[0.52, 0.16, 0.16, 0.16]))
     size = _size(rng, count, bird)

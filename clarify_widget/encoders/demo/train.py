@@ -46,7 +46,7 @@ CHECKPOINT_EVERY = 250
 class Recipe:
     """Everything that decides what is learned; each of the workers draws its own batch in every step."""
 
-    steps: int = 7000
+    steps: int = 4200
     batch: int = 128
     composed_phrases: int = 64
     workers: int = 2
