@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ from tests.e2e.lab import (
     REPOSITORY,
     VIEWPORT,
     Lab,
-    chromium,
-    chromium_path,
     jupyterlab,
     watched_page,
 )
@@ -34,17 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker("e2e")
             item.add_marker(pytest.mark.xdist_group("e2e"))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if chromium_path() is None:
-        message = "no Chromium: `make test` looks for one, or set CLARIFY_CHROMIUM to its path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

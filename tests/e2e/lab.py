@@ -187,6 +187,8 @@ class Lab:
         if notebook.name == name:
             notebook.replace_cells(*sources)
             return notebook
+        if page.url.startswith(self.url):
+            page.evaluate(_CLOSE_ALL)
         self.shut_down_kernels()
         self.write_notebook(name, *sources)
         return self.open(page, name)
@@ -194,7 +196,7 @@ class Lab:
     def open(self, page: Page, name: str) -> NotebookPage:
         """Open a notebook that exists, alone."""
         if page.url.startswith(self.url):
-            page.evaluate(_OPEN, name)
+            page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path})", name)
         else:
             page.goto(f"{self.url}/lab/tree/{name}?reset")
         notebook = NotebookPage(page)
@@ -203,10 +205,10 @@ class Lab:
         return notebook
 
 
-_OPEN = """async (path) => {
+_CLOSE_ALL = """async () => {
   const app = window.jupyterapp;
-  for (const open of [...app.shell.widgets("main")]) open.dispose();
-  await app.commands.execute("docmanager:open", {path});
+  for (const open of app.shell.widgets("main")) await open.context?.save();
+  await app.commands.execute("application:close-all");
 }"""
 
 # Each runs in the page with `app`, JupyterLab's application, and `panel`, the notebook now in front.
@@ -352,7 +354,7 @@ class NotebookPage:
 
     def reload(self) -> None:
         """Reload the page; the kernel and what it holds live on."""
-        self.page.reload()
+        self.page.goto(f"{self.page.url.split('?', maxsplit=1)[0]}?reset")
         self.wait_until_ready()
 
 
@@ -368,12 +370,19 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
         if message.type == "error" and not _is_noise(message.text):
             faults.append(f"console: {message.text}")
 
-    page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+    page.on("pageerror", lambda error: faults.append(f"page error: {error.stack or error}"))
     page.on("console", on_console)
     yield page, faults
     context.close()
 
 
+NOISE = (
+    "Failed to load resource",  # files that JupyterLab looks for and that need not exist
+    "WebSocket connection to",  # a server that ended before its page
+    "Could not restore the debugger state",  # a kernel that ended before its page
+)
+
+
 def _is_noise(text: str) -> bool:
-    """Whether JupyterLab logs that on any page: files that it looks for and that need not exist."""
-    return "Failed to load resource" in text
+    """Whether a host logs that on any page, with or without our widget."""
+    return text.startswith(NOISE)

@@ -46,9 +46,3 @@ def test_a_bare_widget_reaches_the_kernel_and_survives_a_reload(lab: Lab, page: 
     notebook.save()
     notebook.reload()
     page.get_by_text("count 1").wait_for()
-
-
-def test_the_theme_follows_the_command(lab: Lab, page: Page) -> None:
-    notebook = lab.show(page, "theme.ipynb", "1 + 1")
-    notebook.set_theme(dark=True)
-    notebook.set_theme(dark=False)

@@ -74,3 +74,4 @@ def test_the_loop_goes_round_in_marimo(page: Page, tmp_path: Path) -> None:
         expect(widget.get("comparison")).to_contain_text("Worst")
         widget.expect_painted("square", "red")
         widget.expect_tiles()
+        page.goto("about:blank")
