@@ -87,10 +87,11 @@ def _runs(command: list[str]) -> bool:
 
 
 def main(target: Path) -> int:
-    """Write the path of a browser, or nothing, into ``target``; fail without one where CI is set."""
+    """Write the path of a browser into ``target``; without one, fail where CI is set."""
     path = installed() or playwright_path() or from_the_system() or from_playwright()
-    target.write_text(path or "", encoding="utf-8")
+    target.unlink(missing_ok=True)
     if path:
+        target.write_text(path, encoding="utf-8")
         print(f"browser: {path}")
         return 0
     print(
