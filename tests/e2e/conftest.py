@@ -1,4 +1,4 @@
-"""One browser and one JupyterLab for all end-to-end tests, on one worker."""
+"""One browser and one JupyterLab for the end-to-end tests of a worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("e2e")
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")
