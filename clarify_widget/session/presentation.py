@@ -33,12 +33,12 @@ CHANGED_SHOWN = 60
 UNREADABLE_SHOWN = 5
 
 _OBJECTIVES = {
-    "slice_balanced": "Slices count equally",
-    "worst_slice": "Worst slice",
-    "class_balanced": "Classes count equally",
-    "worst_class": "Worst class",
-    "dfr": "True groups count equally",
-    "group_dro": "Worst true group",
+    "slice_balanced": "Slice-balanced",
+    "worst_slice": "Worst-slice",
+    "class_balanced": "Class-balanced",
+    "worst_class": "Worst-class",
+    "dfr": "DFR, true groups",
+    "group_dro": "Group DRO",
 }
 _NEEDS_GROUPS = frozenset({"dfr", "group_dro"})
 
