@@ -67,14 +67,19 @@ def shoot(notebook: NotebookPage, widget: WidgetPage, folder: Path, state: str) 
     notebook.set_theme(dark=False)
 
 
-def test_a_person_types_red_and_sees_the_worst_group_go_up(
-    page: Page, address: str, screenshots: Path
-) -> None:
-    page.goto(address)
+@pytest.fixture
+def notebook(page: Page, address: str) -> NotebookPage:
+    """The served notebook as it was left."""
+    if not page.url.startswith(address.split("/lab", maxsplit=1)[0]):
+        page.goto(address)
     notebook = NotebookPage(page)
     notebook.wait_until_ready()
     notebook.hide_side_panels()
-    widget = WidgetPage(page)
+    return notebook
+
+
+def test_a_person_types_red_and_sees_the_worst_group_go_up(notebook: NotebookPage, screenshots: Path) -> None:
+    widget = WidgetPage(notebook.page)
     widget.choose_class("square")
     shoot(notebook, widget, screenshots, "review")
 

@@ -31,20 +31,6 @@ def notebook(lab: Lab, page: Page) -> NotebookPage:
     return notebook
 
 
-def facts(widget: WidgetPage) -> dict[str, object]:
-    """Everything that two views must agree on."""
-    return {
-        "painted": widget.painted,
-        "score": widget.get("error-score").all_text_contents(),
-        "sizes": widget.sizes(),
-        "threshold": widget.slider.get_attribute("aria-valuenow"),
-        "history": widget.get("history-item").all_text_contents(),
-        "annotations": widget.get("annotations").text_content(),
-        "comparison": widget.get("comparison").text_content(),
-        "objective": widget.get("objective").input_value(),
-    }
-
-
 def go_once_round(widget: WidgetPage) -> None:
     widget.try_phrase("velvet")
     widget.try_phrase("red")
@@ -56,11 +42,11 @@ def go_once_round(widget: WidgetPage) -> None:
 def test_everything_is_still_there_after_a_reload(notebook: NotebookPage) -> None:
     widget = WidgetPage(notebook.page)
     go_once_round(widget)
-    before = facts(widget)
+    before = widget.facts()
     notebook.save()
     notebook.reload()
     widget = WidgetPage(notebook.page)
-    assert facts(widget) == before
+    assert widget.facts() == before
     widget.expect_tiles()
     widget.try_phrase("crimson")
 
@@ -71,13 +57,13 @@ def test_a_second_view_in_the_notebook_agrees(notebook: NotebookPage) -> None:
     go_once_round(first)
     second.expect_painted("square", "red")
     expect(second.get("comparison")).to_be_visible()
-    assert facts(second) == facts(first)
+    assert second.facts() == first.facts()
 
     second.choose_class("oval")
     first.expect_painted("oval", "")
     second.try_phrase("blue")
     first.expect_painted("oval", "blue")
-    assert facts(second) == facts(first)
+    assert second.facts() == first.facts()
     first.expect_tiles()
 
 
@@ -88,10 +74,10 @@ def test_a_view_in_another_browser_page_agrees(notebook: NotebookPage, lab: Lab,
     with watched_page(browser) as (other_page, faults):
         lab.open(other_page, "views.ipynb")
         there = WidgetPage(other_page)
-        assert facts(there) == facts(here)
+        assert there.facts() == here.facts()
         there.try_phrase("crimson")
         here.expect_painted("square", "crimson")
-        assert facts(there) == facts(here)
+        assert there.facts() == here.facts()
     assert not faults
 
 

@@ -96,6 +96,19 @@ class WidgetPage:
         expect(self.get("comparison")).to_be_visible()
         expect(self.get("retrain")).to_be_visible()
 
+    def facts(self) -> dict[str, object]:
+        """Everything that two views must agree on."""
+        return {
+            "painted": self.painted,
+            "score": self.get("error-score").all_text_contents(),
+            "sizes": self.sizes(),
+            "threshold": self.slider.get_attribute("aria-valuenow"),
+            "history": self.get("history-item").all_text_contents(),
+            "annotations": self.get("annotations").text_content(),
+            "comparison": self.get("comparison").text_content(),
+            "objective": self.get("objective").input_value(),
+        }
+
     def expect_tiles(self) -> None:
         """Wait until the images of both grids that are in sight have been drawn."""
         for side in ("grid-left", "grid-right"):
