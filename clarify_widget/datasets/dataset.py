@@ -106,12 +106,15 @@ class Split:
     def take(self, rows: IntArray | BoolArray) -> Split:
         """Return the split with only these rows, in this order."""
         indices = np.arange(len(self))[rows]
-        parts: dict[str, object] = {}
-        for part in ("labels", "groups", "features", "embeddings", "predictions"):
-            values = getattr(self, part)
-            parts[part] = None if values is None else values[indices]
-        parts["images"] = None if self.images is None else self.images.take(indices)
-        return replace(self, **parts)  # type: ignore[arg-type]  # the names are those of the fields above
+        return replace(
+            self,
+            labels=self.labels[indices],
+            images=None if self.images is None else self.images.take(indices),
+            groups=None if self.groups is None else self.groups[indices],
+            features=None if self.features is None else self.features[indices],
+            embeddings=None if self.embeddings is None else self.embeddings[indices],
+            predictions=None if self.predictions is None else self.predictions[indices],
+        )
 
 
 def _check_length(values: IntArray, length: int, name: str) -> None:

@@ -46,7 +46,7 @@ def compare(
         _evaluate(dataset, split, predictions, cells, train_sizes) for predictions in (before, after)
     ]
     before_right, after_right = before == split.labels, after == split.labels
-    worst = _worst(evaluations[0])
+    worst = _worst(evaluations[0]).name
     members = (
         cells.ids == cells.names.index(worst) if worst in cells.names else np.ones(len(split), dtype=bool)
     )
@@ -105,9 +105,8 @@ def _evaluate(
     )
 
 
-def _worst(evaluation: Evaluation) -> str:
-    seen = [cell for cell in evaluation.per_group if cell.size]
-    return min(seen, key=lambda cell: cell.accuracy).name
+def _worst(evaluation: Evaluation) -> CellAccuracy:
+    return min((cell for cell in evaluation.per_group if cell.size), key=lambda cell: cell.accuracy)
 
 
 def _slice_cells(
@@ -119,9 +118,9 @@ def _slice_cells(
     for number, name in enumerate(slices.names):
         inside = slices.ids == number
         labels = split.labels[inside]
-        yield tuple(  # type: ignore[misc]  # exactly two predictions, so exactly two cells
-            CellAccuracy(name, size=len(labels), correct=int((predictions[inside] == labels).sum()))
-            for predictions in (before, after)
+        yield (
+            CellAccuracy(name, size=len(labels), correct=int((before[inside] == labels).sum())),
+            CellAccuracy(name, size=len(labels), correct=int((after[inside] == labels).sum())),
         )
 
 
@@ -152,10 +151,7 @@ def _rows(
 
 def _worst_row(before: Evaluation, after: Evaluation, worst_kind: RowKind) -> ComparisonRow:
     """Set the worst cell before beside the worst cell after, which may be another one."""
-    worst = [
-        min((cell for cell in evaluation.per_group if cell.size), key=lambda cell: cell.accuracy)
-        for evaluation in (before, after)
-    ]
+    worst = [_worst(evaluation) for evaluation in (before, after)]
     return ComparisonRow(
         "worst",
         f"worst {worst_kind}",
