@@ -16,6 +16,7 @@ LAYERS = (
     ("concepts",),
     ("evaluation",),
     ("training",),
+    ("methods",),
     ("thumbnails",),
     ("session",),
     ("background",),

@@ -26,7 +26,7 @@ from clarify_widget.encoders.embed import embed_phrase
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.session.comparison import Cells, compare
-from clarify_widget.session.preparation import Progress, prepare
+from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.session.results import ClassMembers, ClassSummary, Comparison, PhraseScore, PhraseSplit
 from clarify_widget.training import FitProgress, LinearHead, head_from, sample_weights, train_head
 
