@@ -23,10 +23,10 @@ from clarify_widget.concepts import (
 )
 from clarify_widget.encoders.base import Encoder, unknown_words
 from clarify_widget.encoders.embed import embed_phrase
+from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.session.comparison import Cells, compare
-from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.session.results import ClassMembers, ClassSummary, Comparison, PhraseScore, PhraseSplit
 from clarify_widget.training import FitProgress, LinearHead, head_from, sample_weights, train_head
 
