@@ -1,6 +1,11 @@
 """What a model gets right, by class and group, and how sure that is."""
 
-from clarify_widget.evaluation.intervals import PairedTest, paired_test, wilson_interval
+from clarify_widget.evaluation.intervals import (
+    PairedTest,
+    mean_interval,
+    paired_test,
+    wilson_interval,
+)
 from clarify_widget.evaluation.metrics import CellAccuracy, Evaluation, accuracy_by_cell, evaluate
 
 __all__ = [
@@ -9,6 +14,7 @@ __all__ = [
     "PairedTest",
     "accuracy_by_cell",
     "evaluate",
+    "mean_interval",
     "paired_test",
     "wilson_interval",
 ]

@@ -45,6 +45,37 @@ def wilson_interval(correct: int, size: int, confidence: float = 0.95) -> tuple[
     return float(interval.low), float(interval.high)
 
 
+def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Student's interval of a mean over independent runs.
+
+    Parameters
+    ----------
+    values
+        (s,) one number a run, such as the worst-group accuracy of each seed.
+    confidence
+        Coverage, in 0..1.
+
+    Returns
+    -------
+    Low and high; (nan, nan) for fewer than two runs. All runs alike make an interval without width.
+
+    Raises
+    ------
+    DataError
+        When the values are not a 1-D array of finite numbers.
+    """
+    from scipy.stats import sem, t  # half a second that `import clarify_widget` need not pay
+
+    runs = np.asarray(values, dtype=np.float64)
+    if runs.ndim != 1 or not np.isfinite(runs).all():
+        raise DataError(f"The values of runs must be a 1-D array of finite numbers; got {values!r}.")
+    if len(runs) < 2:
+        return math.nan, math.nan
+    half = float(sem(runs) * t.ppf(0.5 + confidence / 2, len(runs) - 1))
+    mean = float(runs.mean())
+    return mean - half, mean + half
+
+
 @dataclass(frozen=True)
 class PairedTest:
     """Two models on the same images.

@@ -76,11 +76,14 @@ class Evaluation:
         return self.adjusted_average - self.worst_group
 
     def __str__(self) -> str:
-        """Return the accuracies as lines of text."""
+        """Return the accuracies with their Wilson 95 % intervals as lines of text."""
         cells = (CellAccuracy("average", *self._counts()), *self.per_class, *self.per_group)
         width = max(len(cell.name) for cell in cells)
         return "\n".join(
-            f"{cell.name:{width}}  {cell.accuracy:6.1%} of {cell.size:,}" for cell in cells if cell.size
+            f"{cell.name:{width}}  {cell.accuracy:6.1%} ({100 * low:.0f}-{100 * high:.0f}) of {cell.size:,}"
+            for cell in cells
+            if cell.size
+            for low, high in [cell.interval]
         )
 
     def _counts(self) -> tuple[int, int]:
