@@ -1,15 +1,18 @@
-"""Phrases against images: similarity, the Error Score, annotations and the slices that they cut."""
+"""Phrases against images: similarity, the Error Score and its significance, annotations and their slices."""
 
 from clarify_widget.concepts.annotations import Annotation, Annotations
 from clarify_widget.concepts.error_score import ErrorScore, Separation, error_score, separate
+from clarify_widget.concepts.significance import BestOfRandom, best_of_random
 from clarify_widget.concepts.similarity import similarities, unit_similarities
 from clarify_widget.concepts.slices import slice_ids, slice_names
 
 __all__ = [
     "Annotation",
     "Annotations",
+    "BestOfRandom",
     "ErrorScore",
     "Separation",
+    "best_of_random",
     "error_score",
     "separate",
     "similarities",
