@@ -12,7 +12,7 @@ and a shuffle only changes which steps go up: each phrase is sorted once, and al
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -103,8 +103,7 @@ def best_of_random(
         raise DataError(f"{permutations} permutations cannot show p = {LEVEL}; give at least 19.")
     n_wrong, n_correct = int((~right).sum()), int(right.sum())
     order = np.argsort(rows, axis=1)
-    ordered: FloatArray = np.take_along_axis(rows, order, axis=1)
-    last_of_tie = _last_of_tie(ordered)
+    last_of_tie = _last_of_tie(np.take_along_axis(rows, order, axis=1))
 
     observed = _furthest(_steps(right)[:, None], order, last_of_tie)[:, 0]
     best = np.concatenate(
@@ -142,7 +141,7 @@ def _check(similarities: npt.ArrayLike, correct: npt.ArrayLike) -> tuple[FloatAr
     return rows, right
 
 
-def _last_of_tie(ordered: FloatArray) -> BoolArray:
+def _last_of_tie(ordered: npt.NDArray[Any]) -> BoolArray:
     """Return (m, n) after which images a threshold can lie: those less similar than the next."""
     last = np.ones(ordered.shape, dtype=bool)
     last[:, :-1] = ordered[:, :-1] < ordered[:, 1:]
