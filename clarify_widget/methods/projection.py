@@ -159,8 +159,7 @@ def calibrated_projection(
         raise DataError(f"strength must be 0 or more; got {strength}.")
     differences = first - second
     spread = np.eye(len(projection)) + strength / len(differences) * differences.T @ differences
-    calibrated: Float64Array = np.linalg.solve(spread, projection.T).T  # spread is symmetric
-    return calibrated
+    return np.asarray(np.linalg.solve(spread, projection).T, dtype=np.float64)  # both are symmetric
 
 
 def _directions(rows: npt.ArrayLike, width: int, name: str) -> Float64Array:
