@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clarify_widget.evaluation import Evaluation, evaluate, paired_test
 from clarify_widget.evaluation.metrics import CellAccuracy
+from clarify_widget.session.cells import Cells, with_whole_classes
 from clarify_widget.session.results import Comparison, ComparisonRow, RowKind
 
 if TYPE_CHECKING:
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
     from clarify_widget.arrays import IntArray
     from clarify_widget.datasets.dataset import Dataset, Split
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Disjoint parts of a split, such as the slices of an annotation; -1 belongs to none."""
-
-    ids: IntArray  # (n,) -1..K-1
-    names: tuple[str, ...]  # K
+    from clarify_widget.session.origin import Origin
 
 
 def compare(
@@ -33,7 +26,7 @@ def compare(
     before: IntArray,
     after: IntArray,
     *,
-    objective: str,
+    origin: Origin,
     slices: Cells,
 ) -> Comparison:
     """Compare two sets of predictions on one split.
@@ -51,7 +44,7 @@ def compare(
         cells.ids == cells.names.index(worst) if worst in cells.names else np.ones(len(split), dtype=bool)
     )
     return Comparison(
-        objective=objective,
+        objective=origin.objective,
         split=split.name,
         before=evaluations[0],
         after=evaluations[1],
@@ -63,22 +56,15 @@ def compare(
         worst_name=worst,
         worst_kind="group" if worst_kind == "group" else "slice",
         p_value=paired_test(before_right[members], after_right[members]).p_value,
+        average_p_value=paired_test(before_right, after_right).p_value,
+        origin=origin,
     )
 
 
 def _cells_to_judge(dataset: Dataset, split: Split, slices: Cells) -> tuple[RowKind, Cells]:
     if split.groups is not None and dataset.group_names is not None:
         return "group", Cells(split.groups, dataset.group_names)
-    return "slice", _with_whole_classes(dataset, split, slices)
-
-
-def _with_whole_classes(dataset: Dataset, split: Split, slices: Cells) -> Cells:
-    """Make a class without slices one cell, so that the worst cell may be there too."""
-    ids, names = slices.ids.copy(), list(slices.names)
-    for label in np.unique(split.labels[ids < 0]):
-        ids[(split.labels == label) & (ids < 0)] = len(names)
-        names.append(dataset.class_names[label])
-    return Cells(ids, tuple(names))
+    return "slice", with_whole_classes(slices, split, dataset.class_names)
 
 
 def _train_sizes(dataset: Dataset) -> IntArray | None:

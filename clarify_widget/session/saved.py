@@ -27,6 +27,7 @@ from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import ClarifyError, EncoderError, SavedSessionError
+from clarify_widget.session.origin import Origin
 from clarify_widget.session.results import PhraseScore
 from clarify_widget.session.session import Session
 from clarify_widget.training import LinearHead
@@ -270,4 +271,5 @@ def _phrase_score(tried: dict[str, Any]) -> PhraseScore:
     known = {part.name for part in fields(PhraseScore)}
     values = {name: value for name, value in tried.items() if name in known}
     values["unknown_words"] = tuple(values["unknown_words"])
+    values["origin"] = Origin(**values["origin"])
     return PhraseScore(**values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,33 +12,35 @@ import numpy as np
 
 from clarify_widget import encoders
 from clarify_widget.arrays import BoolArray, FloatArray, IntArray, check_labels
-from clarify_widget.concepts import (
-    Annotation,
-    Annotations,
-    error_score,
-    slice_ids,
-    slice_names,
-    unit_similarities,
-)
-from clarify_widget.encoders.base import Encoder, unknown_words
-from clarify_widget.encoders.embed import embed_phrase
+from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
-from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
+from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
 from clarify_widget.evaluation import Evaluation, evaluate
-from clarify_widget.session.comparison import Cells, compare
-from clarify_widget.session.results import ClassMembers, ClassSummary, Comparison, PhraseScore, PhraseSplit
+from clarify_widget.session.cells import Cells, slices_of
+from clarify_widget.session.comparison import compare
+from clarify_widget.session.expected import Expectations
+from clarify_widget.session.origin import origin_of
+from clarify_widget.session.phrases import PhraseSimilarities
+from clarify_widget.session.results import (
+    ClassMembers,
+    ClassSummary,
+    Comparison,
+    Expected,
+    PhraseScore,
+    PhraseSplit,
+)
+from clarify_widget.session.scoring import score_phrase
 from clarify_widget.training import FitProgress, LinearHead, head_from, sample_weights, train_head
 
 if TYPE_CHECKING:
     import PIL.Image
 
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
+    from clarify_widget.encoders.base import Encoder
     from clarify_widget.training import Head
 
-Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone"]
+Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected"]
 
-_PHRASES_REMEMBERED = 1024
-_SIMILARITIES_REMEMBERED = 64
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 
 
@@ -116,8 +117,8 @@ class Session:
         self._history: list[PhraseScore] = []
         self._state = SessionState(Annotations())
         self._undo: list[tuple[str, SessionState]] = []
-        self._phrase_embeddings: OrderedDict[str, FloatArray] = OrderedDict()
-        self._similarities: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
+        self._phrases = PhraseSimilarities()
+        self._expectations = Expectations()
         self._subscribers: list[Callable[[Event], None]] = []
 
     # -- what it knows
@@ -184,7 +185,8 @@ class Session:
         """
         with self.lock:
             self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
-            self._similarities.clear()
+            self._phrases.forget_images()
+            self._expectations.forget()
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
             self._predictions = {
@@ -265,27 +267,11 @@ class Session:
         ScoreError
             When the model gets no image, or every image, of the class right.
         """
-        members = self.members(class_name)
-        self._check_scorable(class_name, members)
-        phrase = phrase.strip()
-        similar = self.similarities(phrase)[members.indices]
-        result = error_score(similar[~members.correct], similar[members.correct])
-        scored = PhraseScore(
-            class_name=class_name,
-            phrase=phrase,
-            score=result.score,
-            threshold=result.threshold,
-            direction=result.direction,
-            p_value=result.p_value,
-            wrong=int((~members.correct).sum()),
-            correct=int(members.correct.sum()),
-            unknown_words=unknown_words(self.encoder, phrase),
-            encoder_name=self.encoder.name,
-        )
+        scored = score_phrase(self, class_name, phrase)
         with self.lock:
             self._remember(scored, instead_of)
         self._notify("scored")
-        return next(tried for tried in self.history(class_name) if tried.phrase == phrase)
+        return next(tried for tried in self.history(class_name) if tried.phrase == scored.phrase)
 
     def history(self, class_name: str) -> tuple[PhraseScore, ...]:
         """Return the phrases tried for a class, newest first, the best and the kept ones marked."""
@@ -294,6 +280,65 @@ class Session:
         best = max((score.score for score in tried), default=0.0)
         kept = {annotation.phrase for annotation in self.annotations.of_class(class_name)}
         return tuple(replace(score, best=score.score == best, kept=score.phrase in kept) for score in tried)
+
+    def expected(
+        self,
+        class_name: str,
+        phrases: Iterable[str] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> tuple[Expected, ...]:
+        """Say what retraining with each phrase would give on validation; nothing is kept or changed.
+
+        Each phrase is taken as if it were kept for its class, beside what is kept for the other classes, and
+        the last layer is trained again slice-balanced. What was computed once is remembered until the model,
+        or what is kept for the other classes, changes.
+
+        Parameters
+        ----------
+        class_name
+            The class that the phrases are about.
+        phrases
+            None means all that were tried for the class, newest first.
+        cancelled
+            Asked between iterations.
+        thresholds
+            By phrase, where it is not the one that the phrase is kept with or else that of its Error Score.
+
+        Returns
+        -------
+        One for each phrase, in order. Where a phrase cannot be retrained with, as when one of its sides has
+        no training images or the encoder does not know its words, it says the reason.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`, for a phrase that was not tried yet.
+        CancelledError
+            When `cancelled` said so.
+        """
+        tried = {scored.phrase: scored for scored in self.history(class_name)}
+        wanted = list(tried) if phrases is None else [phrase.strip() for phrase in phrases]
+        scored = [tried.get(phrase) or score_phrase(self, class_name, phrase) for phrase in wanted]
+        return self._expectations.find(
+            self,
+            [(one, self._threshold(one, thresholds)) for one in scored],
+            cancelled,
+            found_more=lambda: self._notify("expected"),
+        )
+
+    def expected_already(
+        self, class_name: str, *, thresholds: Mapping[str, float] | None = None
+    ) -> dict[str, Expected]:
+        """Return what `expected` has computed for the phrases tried for a class, by phrase."""
+        return self._expectations.known(
+            self,
+            (
+                Annotation(class_name, tried.phrase, self._threshold(tried, thresholds))
+                for tried in self.history(class_name)
+            ),
+        )
 
     def split(self, class_name: str, phrase: str, threshold: float, split: str = "val") -> PhraseSplit:
         """Return the images of a class, apart by a phrase: with it where the similarity is above."""
@@ -376,7 +421,7 @@ class Session:
                 )
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
         head = self._train(objective, train_slices, progress, cancelled)
-        comparison = self._compare(head, objective, annotations)
+        comparison = self._compare(head, annotations)
         with self.lock:
             self._change("Retrain", retraining=Retraining(head, annotations, comparison))
         self._notify("retrained")
@@ -429,23 +474,7 @@ class Session:
     def similarities(self, phrase: str, split: str = "val") -> FloatArray:
         """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
         self._require_fit()
-        key = (phrase.strip(), split)
-        with self.lock:
-            known = self._similarities.get(key)
-        if known is not None:
-            return known
-        embeddings = self._split(split).embeddings
-        assert embeddings is not None
-        row = self._phrase_embedding(phrase)
-        if len(row) != embeddings.shape[1]:
-            raise DataError(
-                f"The {split} embeddings are {embeddings.shape[1]} wide, but {self.encoder.name} "
-                f"makes {len(row)}; pass the encoder that made the embeddings.",
-            )
-        computed = unit_similarities(embeddings, row)
-        with self.lock:
-            _remember_in(self._similarities, key, computed, _SIMILARITIES_REMEMBERED)
-        return computed
+        return self._phrases.of(phrase, self._split(split), self.encoder)
 
     def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
@@ -543,7 +572,7 @@ class Session:
             self._history = list(tried)
             retraining = None
             if retrained is not None:
-                comparison = self._compare(retrained, retrained.objective, retrained_with)
+                comparison = self._compare(retrained, retrained_with)
                 retraining = Retraining(retrained, retrained_with, comparison)
             self._state = SessionState(annotations, retraining)
             self._undo.clear()
@@ -594,6 +623,13 @@ class Session:
         ]
         self._history.append(scored)
 
+    def _threshold(self, scored: PhraseScore, chosen: Mapping[str, float] | None) -> float:
+        """Return the threshold of a phrase: chosen now, else kept, else that of its Error Score."""
+        if chosen is not None and scored.phrase in chosen:
+            return float(chosen[scored.phrase])
+        of_class = self.annotations.of_class(scored.class_name)
+        return next((kept.threshold for kept in of_class if kept.phrase == scored.phrase), scored.threshold)
+
     def _require_fit(self) -> None:
         if not self._fitted:
             raise NotFittedError("The session has no model yet; call fit() first.")
@@ -629,38 +665,8 @@ class Session:
             raise NotFittedError("Nothing has been retrained yet; keep a phrase and call retrain first.")
         return self.retrained
 
-    def _check_scorable(self, class_name: str, members: ClassMembers) -> None:
-        if not len(members.indices):
-            raise ScoreError(f"{class_name} has no validation images, so there is nothing to describe.")
-        if members.correct.all():
-            raise ScoreError(
-                f"The model is right on all {len(members.indices)} validation images of {class_name}: "
-                "there are no errors to describe. Choose another class.",
-            )
-        if not members.correct.any():
-            raise ScoreError(
-                f"The model is wrong on all {len(members.indices)} validation images of {class_name}: "
-                "there are no right images to compare with. Choose another class.",
-            )
-
-    def _phrase_embedding(self, phrase: str) -> FloatArray:
-        key = phrase.strip()
-        with self.lock:
-            known = self._phrase_embeddings.get(key)
-        if known is not None:
-            return known
-        # A text tower may take seconds; whoever keeps or drags meanwhile must not wait for it.
-        embedded = embed_phrase(self.encoder, phrase)
-        with self.lock:
-            _remember_in(self._phrase_embeddings, key, embedded, _PHRASES_REMEMBERED)
-        return embedded
-
     def _slices(self, split: Split, annotations: Annotations, *, allow_empty: bool = False) -> Cells:
-        if not annotations:
-            return Cells(np.full(len(split), -1, dtype=np.int64), ())
-        similar = {kept: self.similarities(kept.phrase, split.name) for kept in annotations}
-        ids = slice_ids(similar, split.labels, self.class_names, annotations, allow_empty=allow_empty)
-        return Cells(ids, slice_names(annotations))
+        return slices_of(split, self.class_names, annotations, self.similarities, allow_empty=allow_empty)
 
     def _train(
         self,
@@ -683,14 +689,14 @@ class Session:
             cancelled=cancelled,
         )
 
-    def _compare(self, head: LinearHead, objective: str, annotations: Annotations) -> Comparison:
+    def _compare(self, head: LinearHead, annotations: Annotations) -> Comparison:
         split = self.comparison_split
         return compare(
             self.dataset,
             split,
             self._predictions[split.name],
             head.predict(_features(split)),
-            objective=objective,
+            origin=origin_of(self, split.name, len(split), head),
             slices=self._slices(split, annotations, allow_empty=True),
         )
 
@@ -717,9 +723,3 @@ def _with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) ->
         val=replaced["val"],
         test=replaced.get("test"),
     )
-
-
-def _remember_in(memory: OrderedDict[Any, FloatArray], key: Any, value: FloatArray, most: int) -> None:
-    memory[key] = value
-    while len(memory) > most:
-        memory.popitem(last=False)

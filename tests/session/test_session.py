@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import binomtest, ks_2samp
 from sklearn.linear_model import LogisticRegression
 
 import clarify_widget as cw
@@ -138,6 +138,59 @@ def test_fixed_and_broken_are_the_images_whose_verdict_changed(session):
     )
 
 
+def test_comparison_says_what_is_noise_for_the_worst_part_and_for_the_average(session):
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    comparison = session.retrain()
+    test = session.dataset.test
+    before = session.predictions("test") == test.labels
+    after = session.retrained.predict(test.features) == test.labels
+    members = test.groups == session.dataset.group_names.index(comparison.worst_name)
+    for right, p_value in (
+        ((before[members], after[members]), comparison.p_value),
+        ((before, after), comparison.average_p_value),
+    ):
+        fixed, broken = (~right[0] & right[1]).sum(), (right[0] & ~right[1]).sum()
+        assert p_value == pytest.approx(binomtest(fixed, fixed + broken).pvalue)
+    assert (
+        f"the change in “{comparison.worst_name}”, the worst before, is unlikely to be chance"
+        in comparison.sentence
+    )
+
+    session.undo()
+    unchanged = session.retrain("erm")
+    assert unchanged.p_value == unchanged.average_p_value == 1
+    assert unchanged.sentence.count("within noise (p = 1)") == 2
+
+
+def test_printed_tables_carry_the_interval_of_every_accuracy(session):
+    session.annotate("square", "red")
+    comparison = session.retrain()
+    text, html = str(comparison), comparison._repr_html_()
+    for row in comparison.rows:
+        line = next(line for line in text.splitlines() if line.startswith(f"{row.name} "))
+        for low, high in (row.before_interval, row.after_interval):
+            assert f"({100 * low:.0f}-{100 * high:.0f})" in line
+            assert f"({100 * low:.0f}-{100 * high:.0f})" in html
+
+
+def test_every_result_says_where_it_comes_from(session):
+    scored = session.score("square", "red")
+    session.annotate("square", "red")
+    comparison = session.retrain("worst_slice")
+
+    reviewed, retrained = scored.origin, comparison.origin
+    assert (reviewed.dataset, reviewed.split, reviewed.images) == (
+        "planted",
+        "val",
+        scored.wrong + scored.correct,
+    )
+    assert (reviewed.encoder, reviewed.objective, reviewed.l2) == ("planted words", "erm", session.l2)
+    assert (retrained.split, retrained.images, retrained.objective) == ("test", 800, "worst_slice")
+    assert retrained.seed is None
+    assert str(retrained) in str(comparison)
+
+
 def test_without_groups_the_worst_slice_is_judged():
     from dataclasses import replace
 
@@ -183,7 +236,9 @@ def test_predictions_from_outside_need_no_head():
     predictions[planted.val.groups == 1] = 1
     session = cw.Session(planted, planted_encoder(), predictions=predictions)
     session.fit()
-    assert session.score("square", "red").score > 0.9
+    scored = session.score("square", "red")
+    assert scored.score > 0.9
+    assert "a model from outside" in str(scored.origin)
     session.annotate("square", "red")
     assert session.retrain().split == "val"
     with pytest.raises(NotFittedError, match="no predictions for test"):
