@@ -96,7 +96,7 @@ class KeywordTable:
         )
         turned = any(row.error_score.direction < 0 for row in self.rows)
         return (
-            f"Of this class the model is right on {_accuracy(self.overall)} of its {self.overall.size:,} images. "
+            f"The model is right on {_accuracy(self.overall)} of the {self.overall.size:,} images of this class. "
             f"An image has a keyword where {how}."
             + (
                 ' "(right)": the images that the model gets right are the more similar ones.'

@@ -68,7 +68,7 @@ def test_printed_and_in_a_notebook_it_shows_what_table_2_shows_and_the_error_sco
     lines = str(table).splitlines()
     assert lines[1].split() == ["goat", "5.00", "40.0%", "11.8-76.9", "5", "1.00", "0.0095"]
     assert lines[2].split() == ["<herd>", "-5.00", "-", "-", "0", "1.00", "(right)", "0.0095"]
-    assert "60.0% of its 10 images" in lines[3]
+    assert "60.0% of the 10 images" in lines[3]
     html = table._repr_html_()
     assert "&lt;herd&gt;" in html
     assert "<herd>" not in html
