@@ -96,8 +96,8 @@ class KeywordTable:
         )
         turned = any(row.error_score.direction < 0 for row in self.rows)
         return (
-            f"The model is right on {_accuracy(self.overall)} of the {self.overall.size:,} images of this class. "
-            f"An image has a keyword where {how}."
+            f"The model is right on {_accuracy(self.overall)} of the {self.overall.size:,} images of this "
+            f"class. An image has a keyword where {how}."
             + (
                 ' "(right)": the images that the model gets right are the more similar ones.'
                 if turned
