@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.arrays import check_labels, check_rows
+from clarify_widget.arrays import check_labels
 from clarify_widget.errors import DataError
-from clarify_widget.training.head import FitReport, LinearHead, unit_rows
+from clarify_widget.training.head import FitReport, LinearHead
 from clarify_widget.training.lbfgs import GRADIENT_TOLERANCE, Minimum, minimise
 from clarify_widget.training.minimax import minimise_worst_cell
 from clarify_widget.training.models import Model, model_of
 from clarify_widget.training.risks import Cells, WeightedMean
+from clarify_widget.training.rows import StandardisedFeatures
 from clarify_widget.training.weights import balanced_weights, check_slices, sample_weights
 
 if TYPE_CHECKING:
@@ -20,18 +21,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
+    from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.training.lbfgs import FitProgress
 
 WEIGHTED_OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "dfr")
 WORST_CELL_OBJECTIVES = ("worst_slice", "worst_class", "group_dro")
 OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "worst_slice", "worst_class", "dfr", "group_dro")
 
-DOUBLE_PRECISION_LIMIT = 50_000_000  # numbers; larger features are kept in single precision while solving
-
 
 def train_head(
-    features: npt.ArrayLike,
+    features: npt.ArrayLike | StandardisedFeatures,
     labels: npt.ArrayLike,
     objective: str = "erm",
     slices: npt.ArrayLike | None = None,
@@ -52,7 +51,7 @@ def train_head(
     Parameters
     ----------
     features
-        (n, d) raw features.
+        (n, d) raw features, or `StandardisedFeatures.of` them where they are used many times.
     labels
         (n,) class indices 0..C-1, each class present.
     objective
@@ -96,17 +95,14 @@ def train_head(
     Table 1; group DRO of Sagawa et al. (ICLR 2020) and DFR of Kirichenko et al. (ICLR 2023) in their
     convex, last-layer form.
     """
-    raw = check_rows(features)
-    classes = _check_training_labels(labels, num_classes, length=len(raw))
+    prepared = StandardisedFeatures.of(features)
+    classes = _check_training_labels(labels, num_classes, length=len(prepared))
     class_count = int(classes.max()) + 1
-    if not (np.isfinite(l2) and l2 > 0):
-        raise DataError(
-            f"l2 must be a positive number; got {l2}. Without a penalty there may be no best head."
-        )
+    _check_strength(l2)
     if sample_weight is not None and objective != "erm":
         raise DataError(f'sample_weight goes with objective "erm"; {objective!r} makes its own weights.')
 
-    rows, mean, scale = standardise(raw)
+    rows, mean, scale = prepared.rows, prepared.mean, prepared.scale
     model = model_of(rows, classes, class_count, l2)
     start = _start(model, initial, mean, scale, class_count)
     if objective in WEIGHTED_OBJECTIVES:
@@ -130,21 +126,67 @@ def train_head(
     return LinearHead(mean, scale, columns, bias, objective, l2, _report(minimum, lower_bound))
 
 
-def standardise(features: FloatArray) -> tuple[FloatArray, Float64Array, Float64Array]:
-    """Return unit-length rows minus their mean over their standard deviation, and those two (d,).
+def train_heads(
+    features: npt.ArrayLike | StandardisedFeatures,
+    labels: npt.ArrayLike,
+    sample_weights: npt.ArrayLike,
+    *,
+    l2: float,
+    num_classes: int | None = None,
+    initial: LinearHead | None = None,
+    progress: Callable[[FitProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[LinearHead, ...]:
+    """Train one head for each of K reweightings of the same images, together.
 
-    Columns that are constant up to rounding keep scale 1.
+    Parameters
+    ----------
+    features, labels, l2, num_classes
+        As `train_head` takes them.
+    sample_weights
+        (K, n) non-negative weights, each row normalised to sum 1.
+    initial
+        A head that all of them start from.
+    progress
+        Called between iterations; `loss` is the mean of the K objectives and `gradient_norm` the largest.
+    cancelled
+        Asked between iterations.
+
+    Returns
+    -------
+    K heads; each is what `train_head(..., sample_weight=row)` gives, to the solver's tolerance.
+
+    Raises
+    ------
+    DataError
+        When shapes, labels or settings do not fit, or numbers are NaN.
+    CancelledError
+        When `cancelled` says so.
     """
-    rows = unit_rows(features)
-    mean = rows.mean(axis=0)
-    scale = rows.std(axis=0)
-    scale[scale <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1
-    scale[scale == 0] = 1
-    rows -= mean
-    rows /= scale
-    if rows.size > DOUBLE_PRECISION_LIMIT:
-        return rows.astype(np.float32), mean, scale
-    return rows, mean, scale
+    prepared = StandardisedFeatures.of(features)
+    weights = np.asarray(sample_weights, dtype=np.float64)
+    if weights.ndim != 2:
+        raise DataError(f"sample_weights must be (K, n), one row a head; got shape {weights.shape}.")
+    return tuple(
+        train_head(
+            prepared,
+            labels,
+            l2=l2,
+            num_classes=num_classes,
+            sample_weight=row,
+            initial=initial,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        for row in weights
+    )
+
+
+def _check_strength(l2: float) -> None:
+    if not (np.isfinite(l2) and l2 > 0):
+        raise DataError(
+            f"l2 must be a positive number; got {l2}. Without a penalty there may be no best head."
+        )
 
 
 def _check_training_labels(labels: npt.ArrayLike, num_classes: int | None, *, length: int) -> IntArray:

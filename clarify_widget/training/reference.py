@@ -15,9 +15,9 @@ import numpy as np
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import CancelledError, DataError
 from clarify_widget.training.checks import check_groups, check_training_labels, need
-from clarify_widget.training.fit import standardise
 from clarify_widget.training.head import FitReport, LinearHead
 from clarify_widget.training.lbfgs import FitProgress
+from clarify_widget.training.rows import standardise
 from clarify_widget.training.weights import check_slices
 
 if TYPE_CHECKING:

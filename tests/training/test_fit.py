@@ -169,7 +169,7 @@ def test_cancelling_stops_between_iterations(objective):
 def test_single_precision_solving_reaches_the_same_optimum(monkeypatch):
     features, labels, _ = random_problem(0, n=500, d=20)
     exact = train_head(features, labels).report.objective_value
-    monkeypatch.setattr("clarify_widget.training.fit.DOUBLE_PRECISION_LIMIT", 0)
+    monkeypatch.setattr("clarify_widget.training.rows.DOUBLE_PRECISION_LIMIT", 0)
     assert train_head(features, labels).report.objective_value == pytest.approx(exact, rel=1e-6)
 
 
