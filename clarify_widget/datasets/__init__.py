@@ -6,6 +6,7 @@ from clarify_widget.datasets.arrays import from_arrays
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
 from clarify_widget.datasets.folders import from_folder
 from clarify_widget.datasets.images import ImageList, open_image
+from clarify_widget.datasets.planted import PlantedBias, planted
 from clarify_widget.datasets.shorebirds import shorebirds
 from clarify_widget.datasets.sprites import sprites
 from clarify_widget.datasets.waterbirds import waterbirds
@@ -14,11 +15,13 @@ __all__ = [
     "Dataset",
     "ImageList",
     "ImageSequence",
+    "PlantedBias",
     "Split",
     "UnreadableImage",
     "from_arrays",
     "from_folder",
     "open_image",
+    "planted",
     "shorebirds",
     "sprites",
     "waterbirds",

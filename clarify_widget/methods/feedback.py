@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import BoolArray, Float64Array, FloatArray, IntArray
     from clarify_widget.concepts import ErrorScore
     from clarify_widget.datasets.dataset import Split
-    from clarify_widget.methods.problem import Problem
-    from clarify_widget.training import Head, LinearHead
+    from clarify_widget.methods.problem import Classifier, Problem
+    from clarify_widget.training import LinearHead
 
 L2_GRID = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.01
 """Chance, shared by all phrases that are given, that a meaningless one is taken for feedback."""
 
 SOFTNESS = 0.1
@@ -113,11 +113,21 @@ def slice_by_mean_phrase(problem: Problem) -> Slicing:
 
 
 def slice_by_one_phrase(problem: Problem) -> Slicing:
-    """Cut every class by the one phrase with the highest Error Score, at the same threshold.
+    """Cut both of two classes by the one phrase with the highest Error Score, at the same threshold.
 
-    What misleads the model about one class often misleads it about all: "water" tells landbirds on water
-    from the others, and waterbirds on land too.
+    What misleads the model about one class often misleads it about the other: "water" tells landbirds on
+    water from the rest, and waterbirds on land too. Of many classes each is misled by something else.
+
+    Raises
+    ------
+    DataError
+        When there are more than two classes, or no phrases.
     """
+    if problem.dataset.num_classes != 2:
+        raise DataError(
+            f"One phrase for both classes needs two classes; {problem.dataset.name} has "
+            f"{problem.dataset.num_classes}. Cut each by its own phrase.",
+        )
     own = slice_by_own_phrase(problem)
     if not own.cuts:
         return own
@@ -155,7 +165,7 @@ def train_worst_slice(problem: Problem, slicing: Slicing, *, l2: float | None = 
     return _train(problem, "worst_slice", slicing.check_train(problem), l2)
 
 
-def train_slice_logit_adjustment(problem: Problem, slicing: Slicing) -> Head:
+def train_slice_logit_adjustment(problem: Problem, slicing: Slicing) -> Classifier:
     """Return a classifier of slices whose priors are taken out, its scores summed for each class.
 
     The slices stand where pseudo-groups stand in `train_ppa`; a class without a cut is one slice.
@@ -215,8 +225,8 @@ def train_product_of_phrases(problem: Problem) -> LinearHead:
 
 
 def choose_l2(
-    problem: Problem, slicing: Slicing, train: Callable[[float], Head], grid: Sequence[float] = L2_GRID
-) -> Head:
+    problem: Problem, slicing: Slicing, train: Callable[[float], Classifier], grid: Sequence[float] = L2_GRID
+) -> Classifier:
     """Return the head of the penalty whose worst validation slice has the highest accuracy.
 
     Slices are known on validation also, so no group label is needed. Among equals the strongest penalty wins.
@@ -232,8 +242,8 @@ def _phrase_rows(problem: Problem, most: int | None = None) -> dict[int, FloatAr
     """Return for each class with phrases their (p, e) unit rows."""
     names = problem.dataset.class_names
     given = {label: problem.words.phrases.get(name, ()) for label, name in enumerate(names)}
-    rows = {
-        label: np.stack([embed_phrase(problem.encoder, phrase) for phrase in phrases[:most]])
+    rows: dict[int, FloatArray] = {
+        label: np.array([embed_phrase(problem.encoder, phrase) for phrase in phrases[:most]], np.float32)
         for label, phrases in given.items()
         if phrases
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.training import LinearHead
+
+
+class Classifier(Protocol):
+    """Anything that predicts classes from rows."""
+
+    def predict(self, rows: FloatArray, /) -> IntArray:
+        """Return (n,) class indices."""
+        ...
 
 
 @dataclass(frozen=True)

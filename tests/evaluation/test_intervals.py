@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from clarify_widget.errors import DataError
-from clarify_widget.evaluation import paired_test, wilson_interval
+from clarify_widget.evaluation import mean_interval, paired_test, wilson_interval
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,3 +54,17 @@ def test_paired_test_is_exact_mcnemar(fixed, broken):
 def test_paired_test_of_different_images_is_one_clear_error():
     with pytest.raises(DataError, match="same images"):
         paired_test([True, False], [True])
+
+
+@settings(max_examples=40, deadline=None)
+@given(runs=st.lists(st.floats(0, 1), min_size=2, max_size=8), confidence=st.sampled_from([0.8, 0.95]))
+def test_interval_of_a_mean_is_students(runs, confidence):
+    error = np.std(runs, ddof=1) / np.sqrt(len(runs))
+    expected = t.interval(confidence, len(runs) - 1, loc=np.mean(runs), scale=max(error, 1e-12))
+    assert mean_interval(runs, confidence) == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_run_has_no_interval_and_nan_is_one_clear_error():
+    assert all(math.isnan(end) for end in mean_interval([0.5]))
+    with pytest.raises(DataError, match="finite"):
+        mean_interval([0.5, math.nan])
