@@ -159,6 +159,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
 
     _run: _Run | None = None
+    _previews_cancelled: threading.Event | None = None
     _unsubscribe: Callable[[], None] | None = None
 
     def __init__(
@@ -183,6 +184,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
+        self._preview_lane = Lane("clarify-widget previews")
         super().__init__()
         try:
             self._open(theme, objective)
@@ -205,6 +207,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.objective = objective
         self.on_msg(self._on_request)
         self._unsubscribe = self.session.subscribe(self._on_session_event)
+        self._preview()
 
     # -- the verbs of the loop, on what is shown
 
@@ -270,6 +273,8 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
+        if self._previews_cancelled is not None:
+            self._previews_cancelled.set()
         if self._run is not None:
             self._run.cancelled.set()
         if self._unsubscribe is not None:
@@ -286,6 +291,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             if self._run is not None:
                 self._run.cancelled.set()
             self._run = run = _Run(self.objective, follows=self._run)
+            self._stop_previews()
             self._publish(error=None, status=_retraining(run, None))
             return run
 
@@ -319,6 +325,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             if run is self._run:
                 self._run = None
                 self._publish(status={**_READY, "message": message, "run_id": run.run_id})
+        self._preview()
 
     def _progress_of(self, run: _Run) -> Callable[[FitProgress], None]:
         last = -math.inf
@@ -348,6 +355,43 @@ class ClarifyWidget(anywidget.AnyWidget):
 
             self.session.fit(show)
 
+    # -- what retraining would give
+
+    def _preview(self) -> None:
+        """Begin to say, in the history, what retraining with each phrase would give; unless it retrains."""
+        with self.session.lock:
+            cancelled = self._stop_previews()
+            if self._run is None and self._unsubscribe is not None and not self.session.previews_off:
+                self._preview_lane.submit_latest(lambda: self._expect(cancelled), drop=lambda: None)
+
+    def _stop_previews(self) -> threading.Event:
+        """Cancel the previews that are being made; returns what cancels the next ones."""
+        with self.session.lock:
+            if self._previews_cancelled is not None:
+                self._previews_cancelled.set()
+            self._previews_cancelled = threading.Event()
+            return self._previews_cancelled
+
+    def _expect(self, cancelled: threading.Event) -> None:
+        """Work it out, for the phrase that is shown first; the session says when there is more to show."""
+        with self.session.lock:
+            class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
+        try:
+            if shown:
+                self.session.expected(class_name, [shown], cancelled.is_set, thresholds=thresholds)
+            self.session.expected(class_name, None, cancelled.is_set, thresholds=thresholds)
+        except CancelledError:
+            logger.debug("Previews for %s were cancelled", class_name)
+        except Exception:  # nobody asked for them, so nobody is shown an error
+            logger.exception("Previews for %s failed", class_name)
+
+    def _thresholds(self) -> dict[str, float]:
+        """Return the thresholds that people put where they are, by phrase of the class that is shown."""
+        dragged = {
+            phrase: where for (name, phrase), where in self._dragged.items() if name == self.class_name
+        }
+        return dragged if self.threshold is None else {**dragged, self.phrase: self.threshold}
+
     # -- what is shown
 
     def _score(self, class_name: str, phrase: str, instead_of: Collection[str] = ()) -> PhraseScore | None:
@@ -358,7 +402,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             return self.session.score(class_name, phrase, instead_of=instead_of)
 
     def _view_of(self, class_name: str, scored: PhraseScore | None) -> Json:
-        dragged = None if scored is None else self._dragged.get((class_name, scored.phrase))
+        dragged = {phrase: where for (name, phrase), where in self._dragged.items() if name == class_name}
         return presentation.class_view(self.session, class_name, scored, dragged)
 
     @contextmanager
@@ -376,8 +420,12 @@ class ClarifyWidget(anywidget.AnyWidget):
             return
         try:
             with self.session.lock:
+                if event == "expected":
+                    self._publish_history()
+                    return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)
+                self._preview()
         except Exception:  # whoever called the session must not fail because a widget could not repaint
             logger.exception("A widget could not show that its session was %s", event)
 
@@ -390,9 +438,13 @@ class ClarifyWidget(anywidget.AnyWidget):
             return presentation.class_view(self.session, self.class_name, None)
         kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
         moved = kept is not None and kept != self._kept_threshold_shown()
-        return presentation.class_view(
-            self.session, self.class_name, scored, kept if moved else self.threshold
-        )
+        thresholds = self._thresholds()
+        if moved:
+            del thresholds[self.phrase]
+        return presentation.class_view(self.session, self.class_name, scored, thresholds)
+
+    def _publish_history(self) -> None:
+        self._publish(history=presentation.history(self.session, self.class_name, self._thresholds()))
 
     def _score_again(self, scored: PhraseScore) -> PhraseScore | None:
         with self._own_score():
@@ -462,11 +514,14 @@ class ClarifyWidget(anywidget.AnyWidget):
             return
         view, self._assigned = self._assigned, None
         self._publish(**view, error=None)
+        self._preview()
 
     @traitlets.observe("threshold")
     def _remember_threshold(self, change: Json) -> None:
         if not self._publishing and change["new"] is not None:
             self._dragged[self.class_name, self.phrase] = change["new"]
+            self._publish_history()
+            self._preview()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Assign a trait while nobody else changes one, so that its validator and observer see one state."""
@@ -503,6 +558,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         fields = content if isinstance(content, dict) else {}
         request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
         if request.type in ("score", "select_class"):
+            self._stop_previews()
             self._view_lane.submit_latest(
                 lambda: self._answer(request, self._answer_show),
                 drop=lambda: self._reply(request, {"stale": True}),
@@ -517,6 +573,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _handlers(self) -> dict[str, _Handler]:
         return {
             "hello": self._answer_hello,
+            "typing": self._answer_typing,
             "keep": self._answer_keep,
             "remove": self._answer_remove,
             "undo": self._answer_undo,
@@ -542,6 +599,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.send({"id": request.id, "ok": True, "result": result}, buffers)
 
     def _answer_show(self, request: _Request) -> _Answer:
+        try:
+            return self._show(request)
+        finally:
+            if not self._view_lane.waiting:
+                self._preview()
+
+    def _show(self, request: _Request) -> _Answer:
         phrase = request.text("phrase") if request.type == "score" else ""
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
@@ -554,6 +618,14 @@ class ClarifyWidget(anywidget.AnyWidget):
         return {}, []
 
     def _answer_hello(self, _request: _Request) -> _Answer:
+        return {}, []
+
+    def _answer_typing(self, request: _Request) -> _Answer:
+        """While somebody types, the processor is for the phrase that they are about to ask for."""
+        if request.fields.get("over") is True:
+            self._preview()
+        else:
+            self._stop_previews()
         return {}, []
 
     def _answer_keep(self, request: _Request) -> _Answer:

@@ -78,6 +78,10 @@ class FakePage:
         with self._arrived:
             assert self._arrived.wait_for(lambda: condition(self.state), PATIENCE), self.state["status"]
 
+    def updates_of(self, name):
+        """The update messages that wrote a trait."""
+        return [update for update in self.updates if name in update]
+
     def examples(self):
         """(rows, similarities, correct) that the page would draw."""
         return unpack_examples(self.state["examples"])

@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import threading
+import time
 from dataclasses import replace
 
 import comm
@@ -23,6 +24,7 @@ from clarify_widget.errors import (
     ScoreError,
     UnknownClassError,
 )
+from clarify_widget.session import expected as expected_module
 from clarify_widget.training import FitProgress
 from tests.fake_page import PATIENCE, FakePage
 from tests.session.planted import planted_dataset, planted_encoder
@@ -43,7 +45,7 @@ class AnyPhraseEncoder:
         self.asked = []
 
     def encode_images(self, images):
-        raise NotImplementedError
+        raise AssertionError(f"every image here comes with its embedding; got {len(images)} to embed")
 
     def encode_text(self, texts):
         self.asked.extend(texts)
@@ -155,7 +157,7 @@ def test_scored_phrase_repaints_with_one_message(session, page):
 
     assert page.request("score", class_name="oval", phrase="red") == {}
 
-    (update,) = page.updates[before:]
+    (update,) = (update for update in page.updates[before:] if set(update) != {"history"})
     scored = session.history("oval")[0]
     assert {"class_name", "phrase", "threshold", "examples", "score", "history"} - set(update) <= {
         "class_name"
@@ -257,7 +259,16 @@ TRAITS_THAT_STAY = (
     "annotations",
     "comparison",
     "can_undo",
+    "objective",
+    "theme",
 )
+
+
+def what_stays(state):
+    """The traits that only people change; previews come into the history by themselves."""
+    history = [{**tried, "expected": None} for tried in state["history"]]
+    return {**{name: state[name] for name in TRAITS_THAT_STAY}, "history": history}
+
 
 BAD_REQUESTS = [
     ("score", {"class_name": "oval", "phrase": ""}, "The phrase is empty"),
@@ -287,12 +298,12 @@ BAD_REQUESTS = [
 def test_bad_request_gets_one_sentence_and_nothing_is_lost(page, caplog, request_type, fields, sentence):
     page.request("score", class_name="oval", phrase="red")
     page.request("keep", class_name="oval", phrase="red", threshold=0.1)
-    before = {name: page.state[name] for name in TRAITS_THAT_STAY}
+    before = what_stays(page.state)
 
     error = page.refused(request_type, **fields)
 
     assert page.state["error"] == error
-    assert {name: page.state[name] for name in TRAITS_THAT_STAY} == before
+    assert what_stays(page.state) == before
     assert "\n" not in error["message"].strip()
     assert re.search(sentence, error["message"])
     assert not caplog.records
@@ -406,13 +417,13 @@ def test_assigned_class_shows_it_without_a_phrase(widget, page):
 )
 def test_wrong_trait_value_is_one_sentence_and_nothing_is_lost(widget, trait, value, error, sentence):
     widget.phrase = "red"
-    before = {name: getattr(widget, name) for name in (*TRAITS_THAT_STAY, "objective", "theme")}
+    before = what_stays(widget.trait_values())
 
     with pytest.raises(error) as raised:
         setattr(widget, trait, value)
 
     assert sentence in str(raised.value)
-    assert {name: getattr(widget, name) for name in before} == before
+    assert what_stays(widget.trait_values()) == before
 
 
 def test_threshold_needs_a_phrase(widget):
@@ -544,8 +555,8 @@ def test_two_widgets_on_one_session_agree(widget, session):
     widget.keep()
     widget.retrain(wait=True)
 
-    for name in ("classes", "annotations", "history", "comparison", "can_undo"):
-        assert getattr(other, name) == getattr(widget, name), name
+    assert what_stays(other.trait_values()) == what_stays(widget.trait_values())
+    assert other.classes == widget.classes
     assert other.status["state"] == "ready"
 
 
@@ -634,7 +645,7 @@ def test_page_is_served_while_it_retrains(page, training):
 def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatch):
     page.request("retrain", objective="class_balanced")
     training.wait_for_start()
-    before = len(page.updates)
+    before = len(page.updates_of("status"))
 
     class Clock:
         now = 100.0
@@ -650,7 +661,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
             FitProgress(iteration=step, loss=1 / (step + 1), gradient_norm=1.0, fraction=step / 1000)
         )
 
-    assert 9 <= len(page.updates) - before <= 10
+    assert 9 <= len(page.updates_of("status")) - before <= 10
     assert page.state["status"]["fraction"] >= 0.9
     training.gate.set()
     page.wait_until(lambda state: state["status"]["state"] == "ready")
@@ -713,6 +724,289 @@ def test_retraining_in_a_cell_returns_the_comparison(widget, session):
 
     assert widget.retrain("worst_slice", wait=True) is session.compare()
     assert (widget.objective, widget.status["state"]) == ("worst_slice", "ready")
+
+
+# -- what retraining would give
+
+
+class Solver:
+    """Stands in for the solver of previews: notes who asks, and can be made to wait before it answers."""
+
+    def __init__(self, solve):
+        self.solve = solve
+        self.asked = []  # how many heads, each time
+        self.started = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.cancelled = None
+        self.deaf = False
+
+    def __call__(self, features, labels, sample_weights, *, cancelled, **settings):
+        self.asked.append(len(sample_weights))
+        self.cancelled = cancelled
+        self.started.release()
+        deadline = time.monotonic() + PATIENCE
+        while not self.gate.wait(0.01):
+            assert time.monotonic() < deadline
+            if cancelled() and not self.deaf:
+                raise CancelledError("Cancelled.")
+        return self.solve(features, labels, sample_weights, cancelled=lambda: False, **settings)
+
+    def wait_for_start(self):
+        assert self.started.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture
+def solver(monkeypatch):
+    held = Solver(expected_module.train_heads)
+    monkeypatch.setattr(expected_module, "train_heads", held)
+    yield held
+    held.gate.set()
+
+
+def previewed(state):
+    """What the page shows beside each phrase, once it is there for all."""
+    shown = {tried["phrase"]: tried["expected"] for tried in state["history"]}
+    return shown if all(shown.values()) else {}
+
+
+def sentences(page):
+    """Every preview that the page has ever shown."""
+    rows = [tried for update in page.updates_of("history") for tried in update["history"]]
+    return {tried["expected"]["sentence"] for tried in rows if tried["expected"]}
+
+
+def test_what_retraining_would_give_comes_unasked_for_every_phrase(page, session):
+    for phrase in ("red", "noise", "round"):
+        page.request("score", class_name="oval", phrase=phrase)
+
+    page.wait_until(previewed)
+
+    shown = previewed(page.state)
+    assert list(shown) == ["round", "noise", "red"]
+    for expected in session.expected("oval"):
+        assert shown[expected.phrase] == {
+            "before": expected.worst_before.accuracy,
+            "after": expected.worst_after.accuracy,
+            "within_noise": expected.within_noise,
+            "sentence": expected.sentence,
+            "reason": "",
+        }
+    assert session.tried[-1].phrase == "round"
+    assert session.undoable == ""
+
+
+def test_shown_phrase_comes_first_and_nothing_is_solved_twice(widget, page, session, solver):
+    for phrase in ("red", "noise", "round"):
+        session.score("oval", phrase)
+    page.wait_until(lambda _: widget.class_name)
+    solver.asked.clear()
+
+    page.request("score", class_name="oval", phrase="noise")
+    page.wait_until(previewed)
+
+    assert solver.asked[:2] == [1, 2]
+    page.request("score", class_name="oval", phrase="red")
+    page.request("undo")
+    assert page.state["history"][0]["expected"]
+    assert sum(solver.asked) == 3
+
+
+def test_keystroke_cancels_and_the_next_phrase_brings_previews_back(page, solver):
+    solver.gate.clear()
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+    cancelled = solver.cancelled
+    assert not cancelled()
+
+    assert page.request("typing") == {}
+
+    assert cancelled()
+    assert page.state["history"][0]["expected"] is None
+    solver.gate.set()
+    page.request("score", class_name="oval", phrase="noise")
+    page.wait_until(previewed)
+    assert set(previewed(page.state)) == {"red", "noise"}
+
+
+def test_typing_that_asked_for_nothing_brings_previews_back(page, solver):
+    solver.gate.clear()
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+    page.request("typing")
+    solver.gate.set()
+
+    page.request("typing", over=True)
+
+    page.wait_until(previewed)
+
+
+@pytest.mark.parametrize(
+    ("request_type", "fields"),
+    [
+        ("score", {"class_name": "oval", "phrase": "noise"}),
+        ("score", {"class_name": "oval", "phrase": "never heard of"}),
+        ("select_class", {"class_name": "square"}),
+    ],
+)
+def test_whatever_is_asked_for_next_cancels_at_once(page, solver, request_type, fields):
+    solver.gate.clear()
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+    cancelled = solver.cancelled
+
+    page.answer(page.ask(request_type, **fields))
+
+    assert cancelled()
+    solver.gate.set()
+    page.wait_until(lambda state: previewed(state) or not state["history"])
+
+
+def test_stale_preview_never_lands(page, session, solver):
+    solver.gate.clear()
+    solver.deaf = True
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+
+    session.annotate("square", "red")
+    solver.gate.set()
+    page.wait_until(previewed)
+
+    assert all("and “red” for square" in sentence for sentence in sentences(page))
+    assert previewed(page.state)["red"]["sentence"] == session.expected("oval")[0].sentence
+
+
+def test_preview_of_another_class_never_lands(page, solver):
+    solver.gate.clear()
+    solver.deaf = True
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+
+    page.request("score", class_name="square", phrase="red")
+    solver.gate.set()
+    page.wait_until(previewed)
+
+    assert all("for square" in sentence for sentence in sentences(page))
+
+
+def test_preview_follows_the_threshold(page, session):
+    page.request("score", class_name="oval", phrase="red")
+    page.wait_until(previewed)
+    first = previewed(page.state)["red"]
+
+    page.write(threshold=0.3)
+
+    page.wait_until(lambda state: previewed(state) and previewed(state)["red"] != first)
+    (expected,) = session.expected("oval", ["red"], thresholds={"red": 0.3})
+    assert previewed(page.state)["red"]["sentence"] == expected.sentence
+
+
+def test_retraining_has_the_processor_for_itself_and_previews_come_back_after_it(page, solver, training):
+    solver.gate.clear()
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+    cancelled = solver.cancelled
+    page.request("keep", class_name="oval", phrase="red", threshold=-0.3)
+
+    page.request("retrain", objective="slice_balanced")
+    training.wait_for_start()
+    assert cancelled()
+    page.request("score", class_name="oval", phrase="noise")
+    assert page.state["history"][0]["expected"] is None
+    solver.gate.set()
+    training.gate.set()
+
+    page.wait_until(lambda state: state["comparison"] and previewed(state))
+    assert page.state["status"]["state"] == "ready"
+
+
+def test_previews_of_a_cell_can_be_asked_for_while_it_retrains(page, session, training):
+    page.request("keep", class_name="oval", phrase="red", threshold=-0.3)
+    page.request("retrain", objective="slice_balanced")
+    training.wait_for_start()
+
+    (expected,) = session.expected("oval")
+
+    assert expected.worst_after is not None
+    training.gate.set()
+    page.wait_until(lambda state: state["comparison"])
+
+
+def test_everything_is_answered_while_previews_are_made(page, session, solver):
+    page.request("score", class_name="oval", phrase="red")
+    page.wait_until(previewed)
+    solver.gate.clear()
+    session.score("oval", "noise")
+    page.request("score", class_name="oval", phrase="round")
+    solver.wait_for_start()
+
+    assert page.request("hello") == {}
+    assert page.request("thumbnails", split="val", indices=[0], size=96)["items"]
+    assert page.request("keep", class_name="oval", phrase="red", threshold=0.1) == {}
+    assert page.request("undo")["undone"]
+
+
+def test_two_widgets_on_one_session_both_show_what_one_found(widget, page, session, solver):
+    page.request("score", class_name="oval", phrase="red")
+    page.wait_until(previewed)
+    solver.asked.clear()
+
+    other = ClarifyWidget(session)
+    other.comm.request("score", class_name="oval", phrase="red")
+
+    other.comm.wait_until(previewed)
+    assert other.history == widget.history
+    assert solver.asked == []
+
+
+def test_big_data_says_that_there_are_no_previews(session, monkeypatch, solver):
+    monkeypatch.setattr(expected_module, "MOST_NUMBERS", 100)
+    widget = ClarifyWidget(session)
+
+    widget.comm.request("score", class_name="oval", phrase="red")
+    widget.comm.request("hello")
+
+    assert "expected" not in widget.history[0]
+    assert "1,200 images x 24 features would keep this machine busy" in widget.notes[0]
+    assert solver.asked == []
+    session.expected("oval")
+    assert widget.history[0]["expected"]["sentence"]
+
+
+def test_reason_is_shown_where_there_is_no_preview(page):
+    page.request("score", class_name="oval", phrase="red")
+    page.write(threshold=0.999)
+
+    page.wait_until(lambda state: previewed(state) and previewed(state)["red"]["reason"])
+    assert previewed(page.state)["red"]["before"] is None
+    assert page.state["error"] is None
+
+
+def test_failing_preview_is_logged_and_disturbs_nobody(page, caplog, monkeypatch):
+    failed = threading.Event()
+
+    def explode(*_arguments, **_settings):
+        failed.set()
+        raise KeyError("wires")
+
+    monkeypatch.setattr(expected_module, "train_heads", explode)
+    page.request("score", class_name="oval", phrase="red")
+    assert failed.wait(PATIENCE)
+
+    page.request("score", class_name="oval", phrase="noise")
+    assert page.state["error"] is None
+    assert "Previews for oval failed" in caplog.text
+
+
+def test_closed_widget_makes_no_previews(widget, page, solver):
+    solver.gate.clear()
+    page.request("score", class_name="oval", phrase="red")
+    solver.wait_for_start()
+    cancelled = solver.cancelled
+
+    widget.close()
+
+    assert cancelled()
 
 
 # -- images
@@ -846,5 +1140,4 @@ def test_page_and_widget_agree_after_everybody_wrote_at_once(widget, page, sessi
         worker.join(PATIENCE)
         assert not worker.is_alive()
 
-    for name in TRAITS_THAT_STAY:
-        assert page.state[name] == getattr(widget, name), name
+    page.wait_until(lambda state: what_stays(state) == what_stays(widget.trait_values()))

@@ -8,7 +8,8 @@ heads differ only in their weights, so they are solved together.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,15 +20,16 @@ from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.results import Expected
-from clarify_widget.training import LinearHead, sample_weights, train_head
+from clarify_widget.training import LinearHead, sample_weights, train_heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from clarify_widget.arrays import BoolArray, Float64Array, IntArray
+    from clarify_widget.arrays import BoolArray, Float64Array
     from clarify_widget.datasets.dataset import Dataset
     from clarify_widget.session.results import PhraseScore
     from clarify_widget.session.session import Session
+    from clarify_widget.training import StandardisedFeatures
 
     Key = tuple[Annotation, Annotations, float]
 
@@ -84,9 +86,10 @@ class Expectations:
             Called after every few that were computed.
         """
         memory = self._known
+        features = session.training_features  # may take a moment: not while others wait for the lock
         with session.lock:
             keyed = [(scored, _key(session, _annotation(scored, threshold))) for scored, threshold in tried]
-            retrainer = _Retrainer(session, cancelled)
+            retrainer = _Retrainer(session, features, cancelled)
         found = {key: known for _, key in keyed if (known := memory.get(key)) is not None}
         missing = [(scored, key) for scored, key in keyed if key not in found]
         for first in range(0, len(missing), SOLVED_TOGETHER):
@@ -119,12 +122,24 @@ class _Trial:
 class _Retrainer:
     """The session as it was when previews were asked for; it may change while they are made."""
 
-    def __init__(self, session: Session, cancelled: Callable[[], bool] | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        features: StandardisedFeatures,
+        cancelled: Callable[[], bool] | None,
+    ) -> None:
         self._dataset = session.dataset
         self._before = session.predictions("val")
-        self._initial = session.head if isinstance(session.head, LinearHead) else None
         self._similarities_of = session.similarities
-        self._l2 = session.l2
+        self._train_heads = partial(
+            train_heads,
+            features,
+            session.dataset.train.labels,
+            l2=session.l2,
+            num_classes=session.dataset.num_classes,
+            initial=session.head if isinstance(session.head, LinearHead) else None,
+            cancelled=cancelled,
+        )
         self._origin = Origin(
             dataset=session.dataset.name,
             split="val",
@@ -140,7 +155,7 @@ class _Retrainer:
         """Yield what is expected of each phrase."""
         trials = [self._trial(scored, key) for scored, key in tried]
         weights = [trial.weights for trial in trials if isinstance(trial, _Trial)]
-        heads = iter(self._train(np.stack(weights)) if weights else ())
+        heads = iter(self._train_heads(np.stack(weights)) if weights else ())
         for (_, (annotation, others, _)), trial in zip(tried, trials, strict=True):
             blank = Expected(
                 annotation.class_name,
@@ -171,20 +186,6 @@ class _Retrainer:
         return _Trial(
             sample_weights(train.labels, slices.ids, num_classes=self._dataset.num_classes),
             with_whole_classes(cells, val, class_names),
-        )
-
-    def _train(self, weights: Float64Array) -> tuple[LinearHead, ...]:
-        """Train a head for each row of weights (K, n)."""
-        train = self._dataset.train
-        assert train.features is not None
-        return train_heads(
-            train.features,
-            train.labels,
-            weights,
-            l2=self._l2,
-            num_classes=self._dataset.num_classes,
-            initial=self._initial,
-            cancelled=self._cancelled,
         )
 
     def _judge(self, blank: Expected, cells: Cells, head: LinearHead) -> Expected:
@@ -220,10 +221,3 @@ def _chance(before: CellAccuracy, after: CellAccuracy, cells: Cells, right: list
 
     counts = [[cell.correct, cell.size - cell.correct] for cell in (before, after)]
     return float(fisher_exact(counts).pvalue)
-
-
-def train_heads(
-    features: Any, labels: IntArray, sample_weights: Float64Array, **settings: Any
-) -> tuple[LinearHead, ...]:
-    """Train a head for each row of sample_weights (K, n)."""
-    return tuple(train_head(features, labels, sample_weight=row, **settings) for row in sample_weights)

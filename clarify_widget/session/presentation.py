@@ -14,12 +14,12 @@ import numpy as np
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.concepts import Annotation, Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
-    from clarify_widget.session.results import ClassSummary, Comparison, ComparisonRow, PhraseScore
+    from clarify_widget.session.results import ClassSummary, Comparison, ComparisonRow, Expected, PhraseScore
     from clarify_widget.session.session import Session
 
 Json = dict[str, Any]
@@ -46,17 +46,21 @@ _NEEDS_GROUPS = frozenset({"dfr", "group_dro"})
 def facts(session: Session) -> Json:
     """Return what is true of the whole session, whichever class and phrase are shown."""
     retraining = session.retraining
+    off = session.previews_off
     return {
         "classes": [class_json(summary) for summary in session.classes()],
         "annotations": annotations_json(session.annotations),
         "comparison": None if retraining is None else comparison_json(retraining.comparison),
         "can_undo": session.undoable,
-        "notes": notes(session.unreadable()),
+        "notes": notes(session.unreadable()) + ([off] if off else []),
     }
 
 
 def class_view(
-    session: Session, class_name: str, scored: PhraseScore | None, threshold: float | None = None
+    session: Session,
+    class_name: str,
+    scored: PhraseScore | None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Json:
     """Return everything that changes with the class and phrase that are shown.
 
@@ -64,27 +68,40 @@ def class_view(
     ----------
     scored
         The phrase that is shown; None shows the class without one.
-    threshold
-        Where the user put it; None means the threshold of the annotation if the phrase is kept, else that of
-        the Error Score.
+    thresholds
+        Where the user put them, by phrase; for the others see `Session.threshold_of`.
     """
     members = session.members(class_name)
     if scored is None:
         similar: FloatArray = np.full(len(members.indices), np.nan, dtype=np.float32)
-        threshold = None
     else:
         similar = session.similarities(scored.phrase)[members.indices]
-        if threshold is None:
-            threshold = kept_threshold(session.annotations, class_name, scored.phrase)
-        threshold = scored.threshold if threshold is None else threshold
     return {
         "class_name": class_name,
         "phrase": "" if scored is None else scored.phrase,
-        "threshold": threshold,
+        "threshold": None if scored is None else session.threshold_of(scored, thresholds),
         "examples": pack_examples(members.indices, similar, members.correct),
         "score": None if scored is None else score_json(scored),
-        "history": history_json(session.history(class_name)),
+        "history": history(session, class_name, thresholds),
     }
+
+
+def history(session: Session, class_name: str, thresholds: Mapping[str, float] | None = None) -> list[Json]:
+    """Return the phrases that were tried for a class, newest first.
+
+    `expected` is what retraining with each would give; null while that is not known, and not there at all
+    where it will not be worked out unasked.
+    """
+    known = session.expected_already(class_name, thresholds=thresholds)
+    rows = []
+    for tried in session.history(class_name):
+        row = tried_json(tried)
+        if tried.phrase in known:
+            row["expected"] = expected_json(known[tried.phrase])
+        elif not session.previews_off:
+            row["expected"] = None
+        rows.append(row)
+    return rows
 
 
 def kept_threshold(annotations: Annotations, class_name: str, phrase: str) -> float | None:
@@ -136,20 +153,28 @@ def score_json(scored: PhraseScore) -> Json:
     }
 
 
-def history_json(history: Iterable[PhraseScore]) -> list[Json]:
-    """Return the phrases that were tried for a class, in the order given."""
-    return [
-        {
-            "phrase": tried.phrase,
-            "score": tried.score,
-            "threshold": tried.threshold,
-            "direction": tried.direction,
-            "p_value": _number(tried.p_value),
-            "best": tried.best,
-            "kept": tried.kept,
-        }
-        for tried in history
-    ]
+def tried_json(tried: PhraseScore) -> Json:
+    """Return one phrase of the history."""
+    return {
+        "phrase": tried.phrase,
+        "score": tried.score,
+        "threshold": tried.threshold,
+        "direction": tried.direction,
+        "p_value": _number(tried.p_value),
+        "best": tried.best,
+        "kept": tried.kept,
+    }
+
+
+def expected_json(expected: Expected) -> Json:
+    """Return what retraining with a phrase would do to the worst slice; null with a reason."""
+    return {
+        "before": None if expected.worst_before is None else expected.worst_before.accuracy,
+        "after": None if expected.worst_after is None else expected.worst_after.accuracy,
+        "within_noise": expected.within_noise,
+        "sentence": expected.sentence,
+        "reason": expected.reason,
+    }
 
 
 def annotations_json(annotations: Iterable[Annotation]) -> list[Json]:

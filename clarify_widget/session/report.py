@@ -69,6 +69,12 @@ class _Shown:
     scored: PhraseScore | None
     view: Json
 
+    @property
+    def expected(self) -> Json | None:
+        """What retraining with the phrase would give, where that is known."""
+        phrase = self.view["phrase"]
+        return next((row.get("expected") for row in self.view["history"] if row["phrase"] == phrase), None)
+
     def first(self, count: int) -> Iterator[int]:
         """Yield the rows of the images at both ends: first those that are seen first."""
         n = len(self.view["examples"]) // presentation.EXAMPLE_BYTES
@@ -163,6 +169,7 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
                 "phrase": one.view["phrase"],
                 "threshold": one.view["threshold"],
                 "score": one.view["score"],
+                "expected": one.expected,
                 "examples_base64": base64.b64encode(one.view["examples"]).decode("ascii"),
             }
             for one in shown

@@ -18,7 +18,7 @@ from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
 from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.session.cells import Cells, slices_of
 from clarify_widget.session.comparison import compare
-from clarify_widget.session.expected import Expectations
+from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
 from clarify_widget.session.results import (
@@ -30,7 +30,14 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
-from clarify_widget.training import FitProgress, LinearHead, head_from, sample_weights, train_head
+from clarify_widget.training import (
+    FitProgress,
+    LinearHead,
+    StandardisedFeatures,
+    head_from,
+    sample_weights,
+    train_head,
+)
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -119,6 +126,7 @@ class Session:
         self._undo: list[tuple[str, SessionState]] = []
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
+        self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
 
     # -- what it knows
@@ -159,6 +167,13 @@ class Session:
         test = self.dataset.test
         return test if test is not None and self.can_predict(test) else self.dataset.val
 
+    @property
+    def training_features(self) -> StandardisedFeatures:
+        """The training features as the solvers take them; standardised once, then remembered."""
+        if self._standardised is None:
+            self._standardised = StandardisedFeatures.of(_features(self.dataset.train))
+        return self._standardised
+
     def can_predict(self, split: Split) -> bool:
         """Whether the model under review can say what it predicts on a split."""
         return split.predictions is not None or self.head is not None
@@ -187,6 +202,7 @@ class Session:
             self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
             self._phrases.forget_images()
             self._expectations.forget()
+            self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
             self._predictions = {
@@ -323,7 +339,7 @@ class Session:
         scored = [tried.get(phrase) or score_phrase(self, class_name, phrase) for phrase in wanted]
         return self._expectations.find(
             self,
-            [(one, self._threshold(one, thresholds)) for one in scored],
+            [(one, self.threshold_of(one, thresholds)) for one in scored],
             cancelled,
             found_more=lambda: self._notify("expected"),
         )
@@ -335,10 +351,22 @@ class Session:
         return self._expectations.known(
             self,
             (
-                Annotation(class_name, tried.phrase, self._threshold(tried, thresholds))
+                Annotation(class_name, tried.phrase, self.threshold_of(tried, thresholds))
                 for tried in self.history(class_name)
             ),
         )
+
+    @property
+    def previews_off(self) -> str:
+        """Why nobody should ask for `expected` unasked; empty for data of ordinary size."""
+        return too_much_for_previews(self.dataset)
+
+    def threshold_of(self, scored: PhraseScore, chosen: Mapping[str, float] | None = None) -> float:
+        """Return the threshold of a phrase: chosen now, else kept, else that of its Error Score."""
+        if chosen is not None and scored.phrase in chosen:
+            return float(chosen[scored.phrase])
+        of_class = self.annotations.of_class(scored.class_name)
+        return next((kept.threshold for kept in of_class if kept.phrase == scored.phrase), scored.threshold)
 
     def split(self, class_name: str, phrase: str, threshold: float, split: str = "val") -> PhraseSplit:
         """Return the images of a class, apart by a phrase: with it where the similarity is above."""
@@ -623,13 +651,6 @@ class Session:
         ]
         self._history.append(scored)
 
-    def _threshold(self, scored: PhraseScore, chosen: Mapping[str, float] | None) -> float:
-        """Return the threshold of a phrase: chosen now, else kept, else that of its Error Score."""
-        if chosen is not None and scored.phrase in chosen:
-            return float(chosen[scored.phrase])
-        of_class = self.annotations.of_class(scored.class_name)
-        return next((kept.threshold for kept in of_class if kept.phrase == scored.phrase), scored.threshold)
-
     def _require_fit(self) -> None:
         if not self._fitted:
             raise NotFittedError("The session has no model yet; call fit() first.")
@@ -677,7 +698,7 @@ class Session:
     ) -> LinearHead:
         train = self.dataset.train
         return train_head(
-            _features(train),
+            self.training_features,
             train.labels,
             objective,
             slices=slices,

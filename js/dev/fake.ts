@@ -1,7 +1,17 @@
 // A model that behaves as the kernel does, over drawn squares and ovals or over photographs. For looking at the
 // widget and for its tests; not shipped.
 
-import type { Annotation, Comparison, Listener, Model, Score, Status, Traits, Tried } from "../src/model";
+import type {
+  Annotation,
+  Comparison,
+  Expected,
+  Listener,
+  Model,
+  Score,
+  Status,
+  Traits,
+  Tried,
+} from "../src/model";
 
 export function random(seed: number): () => number {
   let state = seed;
@@ -246,6 +256,16 @@ export class FakeKernel implements Model {
     };
   }
 
+  /** Says of every phrase of the class that is shown what retraining with it would give. */
+  preview(): void {
+    const tried = this.histories.get(this.traits.class_name) ?? [];
+    this.histories.set(
+      this.traits.class_name,
+      tried.map((one) => ({ ...one, expected: expectedOf(one) })),
+    );
+    this.update({ history: this.history(this.traits.class_name) });
+  }
+
   private history(className: string): Tried[] {
     const tried = this.histories.get(className) ?? [];
     const best = Math.max(...tried.map(({ score }) => score));
@@ -257,7 +277,7 @@ export class FakeKernel implements Model {
 
   private receive(request: Request): void {
     const { id, type, class_name, phrase } = request;
-    if (type === "hello") this.reply(id, {});
+    if (type === "hello" || type === "typing") this.reply(id, {});
     else if (type === "select_class") {
       this.update({
         class_name,
@@ -305,7 +325,7 @@ export class FakeKernel implements Model {
     const score = this.scoreOf(class_name, text);
     const gone = [text, ...(instead_of ?? [])];
     const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
-    this.histories.set(class_name, [{ ...score, best: false, kept: false }, ...tried]);
+    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null }, ...tried]);
     this.update({
       class_name,
       phrase: text,
@@ -387,6 +407,16 @@ export class FakeKernel implements Model {
       : Uint8Array.from(atob(picture), (c) => c.charCodeAt(0));
     return new DataView(bytes.buffer);
   }
+}
+
+function expectedOf({ phrase, score, direction }: Tried): Expected {
+  const before = phrase === "dark" ? 0.62 : 0.115;
+  const after = before + (direction < 0 ? -0.07 : score > 0.4 ? 0.69 : 0.01);
+  const within_noise = Math.abs(after - before) < 0.02;
+  const sentence = `Retraining with “${phrase}”, on val: worst slice ${before} → ${after}.`;
+  if (phrase !== "velvet") return { before, after, within_noise, sentence, reason: "" };
+  const reason = "The demo encoder does not know “velvet”; load a CLIP model.";
+  return { before: null, after: null, within_noise: false, sentence: reason, reason };
 }
 
 export function comparisonOf(data: FakeData, objective: string): Comparison {

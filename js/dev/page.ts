@@ -1,5 +1,5 @@
 // The page that shows the widget without a notebook: ?state=start|class|scored|velvet|kept|retraining|compared|error
-// &theme=light|dark&width=900&many=1. `window.cwPhotos` may hold other images.
+// &theme=light|dark&width=900&many=1&pending=1. `window.cwPhotos` may hold other images.
 
 import widget from "../src/index";
 import { type FakeData, FakeKernel, sprites } from "./fake";
@@ -71,6 +71,8 @@ else if (state !== "start") {
     await ask("score", { class_name: first, phrase });
     await ask("keep", { class_name: first, phrase, threshold: kernel.get("threshold") });
   }
+  kernel.preview();
+  if (query.has("pending")) await ask("score", { class_name: kernel.get("class_name"), phrase: "quack" });
   if (state === "retraining") kernel.holdAt = 6;
   if (upTo >= 4) await ask("retrain", { objective: "slice_balanced" });
   if (state === "compared") await wait(1600);

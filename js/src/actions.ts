@@ -18,6 +18,8 @@ export class Actions {
   private beginnings = new Set<string>();
   /** Counts what was asked to be shown, so that an overtaken answer is not taken for the latest. */
   private latest = 0;
+  /** The kernel was told that somebody types, and nothing was asked since. */
+  private told = false;
 
   constructor(
     private readonly model: Model,
@@ -35,6 +37,7 @@ export class Actions {
     this.commitNow();
     this.store.patch({ pendingClass: className, scoring: false, typing: false, preview: null });
     const request = ++this.latest;
+    this.told = false;
     await this.send("select_class", { class_name: className }, SHOW);
     if (this.latest === request) this.store.patch({ pendingClass: null });
   }
@@ -42,11 +45,20 @@ export class Actions {
   /** The text of the phrase box changed. */
   type(text: string): void {
     this.stopTimers();
+    this.tell(true);
     this.typing = setTimeout(() => {
       const { class_name, phrase } = this.store.state;
       if (text.trim()) void this.ask(text, this.beginningsOf(text), true);
       else if (phrase) void this.selectClass(class_name);
+      else this.tell(false);
     }, TYPING_MS);
+  }
+
+  /** The kernel stops working things out for the history while somebody types. */
+  private tell(typing: boolean): void {
+    if (this.told === typing) return;
+    this.told = typing;
+    this.channel.request("typing", { over: !typing }).catch(() => {});
   }
 
   /** Enter in the phrase box: now, and this is what was meant. */
@@ -152,6 +164,7 @@ export class Actions {
     const request = ++this.latest;
     this.store.patch({ scoring: true, typing: typed, preview: null });
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
+    this.told = false;
     const outcome = await this.attempt("score", fields, SHOW);
     if (this.latest !== request) return;
     this.store.patch({ scoring: false, typing: false });

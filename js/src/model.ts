@@ -26,6 +26,16 @@ export interface Score {
   warning: string | null;
 }
 
+/** What retraining with a phrase would do to the worst slice of validation. */
+export interface Expected {
+  /** Accuracies in 0..1; null where there is a reason why there are none. */
+  before: number | null;
+  after: number | null;
+  within_noise: boolean;
+  sentence: string;
+  reason: string;
+}
+
 export interface Tried {
   phrase: string;
   score: number;
@@ -34,6 +44,8 @@ export interface Tried {
   p_value: number | null;
   best: boolean;
   kept: boolean;
+  /** Null while it is being worked out; not there where that is not done unasked. */
+  expected?: Expected | null;
 }
 
 export interface Annotation {

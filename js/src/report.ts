@@ -3,6 +3,7 @@
 import { Channel } from "./channel";
 import {
   type Buffer,
+  type Expected,
   type Listener,
   type Model,
   type Original,
@@ -21,6 +22,8 @@ export interface ReportPhrase {
   phrase: string;
   threshold: number | null;
   score: Score | null;
+  /** What retraining with it would have given, where that was known. */
+  expected?: Expected | null;
   examples_base64: string;
 }
 
@@ -146,16 +149,16 @@ class ReportModel implements Model {
   }
 
   private history(className: string): Tried[] {
-    const scores = this.report.phrases
+    const tried = this.report.phrases
       .filter((one) => one.class_name === className)
-      .flatMap(({ score }) => score ?? []);
-    const best = Math.max(...scores.map(({ score }) => score));
+      .flatMap(({ score, expected = null }) => (score ? { ...score, expected } : []));
+    const best = Math.max(...tried.map(({ score }) => score));
     const kept = new Set(
       (this.report.annotations ?? [])
         .filter((one) => one.class_name === className)
         .map(({ phrase }) => phrase),
     );
-    return scores.map(({ phrase, score, threshold, direction, p_value }) => ({
+    return tried.map(({ phrase, score, threshold, direction, p_value, expected }) => ({
       phrase,
       score,
       threshold,
@@ -163,6 +166,7 @@ class ReportModel implements Model {
       p_value,
       best: score === best,
       kept: kept.has(phrase),
+      expected,
     }));
   }
 }

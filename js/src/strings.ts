@@ -58,6 +58,16 @@ export const strings = {
   best: "best",
   kept: "kept",
   rightSide: "often right",
+  expectedPending: "after: …",
+  expectedPendingHelp: "What retraining with this phrase would give is being worked out.",
+  expected: (before: number, after: number) =>
+    `after: worst slice ${before.toFixed(2)} → ${after.toFixed(2)}`,
+  expectedSpoken: (before: number, after: number, verdict: string) =>
+    `Retraining with it would take the worst slice from ${before.toFixed(2)} to ${after.toFixed(2)}: ${verdict}.`,
+  withinNoise: "within noise",
+  better: (change: number) => `+${change.toFixed(2)} better`,
+  worse: (change: number) => `−${Math.abs(change).toFixed(2)} worse`,
+  noPreview: (reason: string) => `no preview: ${reason}`,
   keep: "Keep this phrase",
   keepAgain: "Keep new threshold",
   keptAlready: "Kept",

@@ -92,6 +92,19 @@ describe("report", () => {
     expect(root.dataset.cwPainted).toBe("oval|");
   });
 
+  it("shows what was known of retraining, and waits for nothing else", async () => {
+    const state = await reportState();
+    const expected = { before: 0.62, after: 0.81, within_noise: false, sentence: "Retraining …", reason: "" };
+    const phrases = state.phrases.map((one) => (one.phrase === "red" ? { ...one, expected } : one));
+    const el = document.createElement("div");
+    document.body.append(el);
+    renderReport(el, { ...state, phrases }, {});
+    await settle();
+    const [small, red] = el.querySelectorAll('[data-testid="history-item"]');
+    expect(red?.textContent).toContain("after: worst slice 0.62 → 0.81");
+    expect(small?.textContent).not.toContain("after");
+  });
+
   it("shows its images and says which it has not", async () => {
     const picture = `data:image/png;base64,${btoa("png")}`;
     const images = Object.fromEntries(

@@ -57,7 +57,7 @@ def test_threshold_is_that_of_the_user_then_the_kept_one_then_the_best(session):
 
     session.annotate("oval", "red", 0.125)
     assert presentation.class_view(session, "oval", scored)["threshold"] == 0.125
-    assert presentation.class_view(session, "oval", scored, 0.25)["threshold"] == 0.25
+    assert presentation.class_view(session, "oval", scored, {"red": 0.25})["threshold"] == 0.25
 
 
 def test_unknown_class_is_refused(session):

@@ -1,25 +1,44 @@
 import { h, icon } from "../dom";
-import type { Tried } from "../model";
+import type { Expected, Tried } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
-function item(tried: Tried, choose: () => void): HTMLElement {
+/** What the eye reads of a change, and how it is meant: the two numbers are rounded, so the change is too. */
+function verdictOf({ within_noise }: Expected, before: number, after: number): [string, string] {
+  const change = (Math.round(100 * after) - Math.round(100 * before)) / 100;
+  if (within_noise || change === 0) return [strings.withinNoise, "cw-quiet"];
+  return change > 0 ? [strings.better(change), "cw-better"] : [strings.worse(change), "cw-worse"];
+}
+
+function expectedLine(expected: Expected | null): HTMLElement {
+  if (expected === null) {
+    const help = { title: strings.expectedPendingHelp, "aria-hidden": "true" };
+    return h("span", { class: "cw-expected", ...help }, strings.expectedPending);
+  }
+  const { before, after, sentence, reason } = expected;
+  const line = h("span", { class: "cw-expected", title: sentence || reason, "data-testid": "expected" });
+  if (before === null || after === null) {
+    line.classList.add("cw-expected-none");
+    line.append(strings.noPreview(reason));
+    return line;
+  }
+  const [verdict, className] = verdictOf(expected, before, after);
+  line.append(
+    h("span", { "aria-hidden": "true" }, strings.expected(before, after)),
+    h("span", { class: `cw-verdict ${className}`, "aria-hidden": "true" }, verdict),
+    h("span", { class: "cw-hidden" }, strings.expectedSpoken(before, after, verdict)),
+  );
+  return line;
+}
+
+function parts(tried: Tried, readonly: boolean): (Node | null)[] {
   const bar = h("span", {
     class: tried.direction >= 0 ? "cw-bar-fill" : "cw-bar-fill cw-bar-right",
     style: `width:${(100 * tried.score).toFixed(1)}%`,
   });
-  return h(
-    "button",
-    {
-      class: "cw-tried",
-      type: "button",
-      title: strings.chance(tried.p_value),
-      "data-testid": "history-item",
-      "data-phrase": tried.phrase,
-      "data-best": tried.best,
-      onclick: choose,
-    },
+  const { expected } = tried;
+  return [
     h("span", { class: "cw-tried-phrase" }, tried.phrase),
     tried.best ? h("span", { class: "cw-tag cw-tag-star" }, icon("star"), strings.best) : null,
     tried.kept
@@ -28,10 +47,36 @@ function item(tried: Tried, choose: () => void): HTMLElement {
     tried.direction >= 0 ? null : h("span", { class: "cw-tag" }, strings.rightSide),
     h("span", { class: "cw-bar", "aria-hidden": "true" }, bar),
     h("span", { class: "cw-number" }, tried.score.toFixed(2)),
-  );
+    expected || (expected === null && !readonly) ? expectedLine(expected) : null,
+  ];
 }
 
-export function historyList({ actions }: Tools): View {
+/** One phrase. It stays where it is, with its focus, when more becomes known of it. */
+class Row {
+  readonly root: HTMLElement;
+  private shown = "";
+
+  constructor(phrase: string, choose: (phrase: string) => void) {
+    this.root = h("button", {
+      class: "cw-tried",
+      type: "button",
+      "data-testid": "history-item",
+      "data-phrase": phrase,
+      onclick: () => choose(phrase),
+    });
+  }
+
+  update(tried: Tried, readonly: boolean): void {
+    const all = JSON.stringify(tried);
+    if (all === this.shown) return;
+    this.shown = all;
+    this.root.title = strings.chance(tried.p_value);
+    this.root.dataset.best = String(tried.best);
+    this.root.replaceChildren(...parts(tried, readonly).filter((part) => part !== null));
+  }
+}
+
+export function historyList({ actions, readonly }: Tools): View {
   const list = h("div", { class: "cw-history" });
   const root = h(
     "section",
@@ -40,6 +85,23 @@ export function historyList({ actions }: Tools): View {
     list,
   );
   let shown: Tried[] | null = null;
+  let rows = new Map<string, Row>();
+
+  function show(history: Tried[]): void {
+    const next = new Map<string, Row>();
+    for (const tried of history) {
+      const row = rows.get(tried.phrase) ?? new Row(tried.phrase, (phrase) => actions.choose(phrase));
+      row.update(tried, readonly);
+      next.set(tried.phrase, row);
+    }
+    const same = [...next.keys()].join("\n") === [...rows.keys()].join("\n");
+    rows = next;
+    if (same) return;
+    const active = (list.getRootNode() as Document | ShadowRoot).activeElement;
+    const focused = [...rows.values()].find((row) => row.root === active);
+    list.replaceChildren(...[...rows.values()].map((row) => row.root));
+    focused?.root.focus();
+  }
 
   return {
     root,
@@ -47,18 +109,10 @@ export function historyList({ actions }: Tools): View {
       root.hidden = state.history.length === 0;
       if (state.history !== shown) {
         shown = state.history;
-        const active = (list.getRootNode() as Document | ShadowRoot).activeElement;
-        const focused = active && list.contains(active) ? (active as HTMLElement).dataset.phrase : undefined;
-        list.replaceChildren(...shown.map((tried) => item(tried, () => actions.choose(tried.phrase))));
-        if (focused !== undefined) {
-          for (const child of list.children) {
-            if ((child as HTMLElement).dataset.phrase === focused) (child as HTMLElement).focus();
-          }
-        }
+        show(shown);
       }
-      for (const child of list.children) {
-        const current = (child as HTMLElement).dataset.phrase === state.phrase;
-        child.setAttribute("aria-current", String(current));
+      for (const [phrase, row] of rows) {
+        row.root.setAttribute("aria-current", String(phrase === state.phrase));
       }
     },
   };

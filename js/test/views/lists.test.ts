@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Tried } from "../../src/model";
 import { openPage, openScored, sent, settle } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -31,6 +32,69 @@ describe("tried phrases", () => {
   it("is not there before the first phrase", async () => {
     const page = await openPage();
     expect(page.all("history-item")).toHaveLength(0);
+  });
+});
+
+describe("what retraining would give", () => {
+  const tried = {
+    score: 0.5,
+    threshold: 0.2,
+    direction: 1,
+    p_value: 0.01,
+    best: false,
+    kept: false,
+  } as const;
+  const known = { before: 0.62, after: 0.81, within_noise: false, sentence: "Retraining …", reason: "" };
+
+  async function rows(...histories: Tried[]) {
+    const page = await openScored();
+    page.kernel.update({ history: histories });
+    await settle();
+    return page.all("history-item");
+  }
+
+  it("is told by sign and word, for the eye and for the ear", async () => {
+    const [up, down, noise] = await rows(
+      { ...tried, phrase: "red", expected: known },
+      { ...tried, phrase: "small", expected: { ...known, after: 0.55 } },
+      { ...tried, phrase: "dark", expected: { ...known, after: 0.63, within_noise: true } },
+    );
+    expect(up?.textContent).toContain("after: worst slice 0.62 → 0.81+0.19 better");
+    expect(up?.textContent).toContain("take the worst slice from 0.62 to 0.81: +0.19 better.");
+    expect(down?.textContent).toContain("0.62 → 0.55−0.07 worse");
+    expect(noise?.textContent).toContain("0.62 → 0.63within noise");
+    expect(up?.querySelector('[data-testid="expected"]')?.getAttribute("title")).toBe("Retraining …");
+  });
+
+  it("says why there is none", async () => {
+    const reason = "No image is on one side.";
+    const [row] = await rows({
+      ...tried,
+      phrase: "red",
+      expected: { ...known, before: null, after: null, reason },
+    });
+    expect(row?.textContent).toContain(`no preview: ${reason}`);
+  });
+
+  it("keeps its place while it is awaited, and takes none where it will not come", async () => {
+    const [awaited, off] = await rows(
+      { ...tried, phrase: "red", expected: null },
+      { ...tried, phrase: "small" },
+    );
+    expect(awaited?.textContent).toContain("after: …");
+    expect(off?.textContent).not.toContain("after");
+  });
+
+  it("comes into a row without taking the focus or the row away", async () => {
+    const page = await openScored();
+    await page.ask("score", { class_name: "square", phrase: "small" });
+    const before = page.all("history-item");
+    before[1]?.focus();
+    page.kernel.preview();
+    await settle();
+    expect(page.all("history-item")).toEqual(before);
+    expect(document.activeElement).toBe(before[1]);
+    expect(page.all("expected")).toHaveLength(2);
   });
 });
 

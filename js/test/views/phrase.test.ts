@@ -73,6 +73,28 @@ describe("phrase box", () => {
     expect(all("history-item").map(({ dataset }) => dataset.phrase)).toEqual(["blue", "small", "red"]);
   });
 
+  it("tells the kernel once that somebody types, so that it stops what nobody asked for", async () => {
+    const { kernel, box } = await openSquares();
+    for (const text of ["r", "re", "red"]) {
+      type(box, text);
+      await settle(60);
+    }
+    expect(sent(kernel, "typing")).toMatchObject([{ over: false }]);
+    await settle(400);
+    type(box, "redd");
+    expect(sent(kernel, "typing")).toMatchObject([{ over: false }, { over: false }]);
+  });
+
+  it("tells the kernel when typing has led to nothing", async () => {
+    const { kernel, box } = await openSquares();
+    type(box, "r");
+    await settle(60);
+    type(box, "");
+    await settle(400);
+    expect(sent(kernel, "typing")).toMatchObject([{ over: false }, { over: true }]);
+    expect(sent(kernel, "score")).toHaveLength(0);
+  });
+
   it("does not take Enter that ends an input method for an answer", async () => {
     const { kernel, box } = await openSquares();
     press(box, "Enter", { isComposing: true });
