@@ -7,6 +7,7 @@ the same and leaves no doubt where it stops.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ import numpy as np
 
 from clarify_widget.errors import DataError
 from clarify_widget.methods.choice import choose_by_worst_cell
-from clarify_widget.training import LinearHead, train_head
+from clarify_widget.training import LinearHead, StandardisedFeatures, train_head, train_heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import BoolArray
+    from clarify_widget.arrays import BoolArray, Float64Array
     from clarify_widget.methods.choice import Choice
 
 UPWEIGHTS = (5.0, 20.0, 50.0, 100.0)
@@ -69,7 +70,10 @@ def train_jtt(
     Liu et al., "Just Train Twice" (ICML 2021), Algorithm 1, in its last-layer form.
     """
     wrong = identify_errors(features, labels, l2=identification_l2, num_classes=num_classes)
-    return _retrain(features, labels, wrong, upweight, l2=l2, num_classes=num_classes, initial=initial)
+    weights = error_weights(wrong, upweight)
+    return train_head(
+        features, labels, l2=l2, num_classes=num_classes, sample_weight=weights, initial=initial
+    )
 
 
 def choose_jtt(
@@ -103,16 +107,18 @@ def choose_jtt(
     DataError
         As `train_jtt`, or when there is nothing to try.
     """
+    prepared = StandardisedFeatures.of(features)
 
     def candidates() -> Iterator[tuple[dict[str, float], LinearHead]]:
-        head: LinearHead | None = None
-        for first in identification_l2s:
-            wrong = identify_errors(features, labels, l2=first, num_classes=num_classes)
-            for l2, upweight in product(l2s, upweights):
-                head = _retrain(
-                    features, labels, wrong, upweight, l2=l2, num_classes=num_classes, initial=head
-                )
+        for first, l2 in product(identification_l2s, l2s):
+            heads = train_heads(prepared, labels, weights_of(first), l2=l2, num_classes=num_classes)
+            for upweight, head in zip(upweights, heads, strict=True):
                 yield {"identification_l2": first, "upweight": upweight, "l2": l2}, head
+
+    @cache
+    def weights_of(first: float) -> Float64Array:
+        wrong = identify_errors(features, labels, l2=first, num_classes=num_classes)
+        return np.array([error_weights(wrong, upweight) for upweight in upweights]).reshape(-1, len(wrong))
 
     return choose_by_worst_cell(candidates(), val_features, val_labels)
 
@@ -126,19 +132,8 @@ def identify_errors(
     return wrong
 
 
-def _retrain(
-    features: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    wrong: BoolArray,
-    upweight: float,
-    *,
-    l2: float,
-    num_classes: int | None,
-    initial: LinearHead | None,
-) -> LinearHead:
+def error_weights(wrong: BoolArray, upweight: float) -> Float64Array:
+    """Return (n,) `upweight` for errors and 1 for the rest; raises DataError when it is below 1."""
     if not (np.isfinite(upweight) and upweight >= 1):
         raise DataError(f"upweight must be a number of at least 1; got {upweight}.")
-    weights = np.where(wrong, upweight, 1.0)
-    return train_head(
-        features, labels, l2=l2, num_classes=num_classes, sample_weight=weights, initial=initial
-    )
+    return np.where(wrong, upweight, 1.0)
