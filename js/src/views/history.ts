@@ -6,7 +6,7 @@ import type { Tools, View } from "./view";
 
 /** What the eye reads of a change, and how it is meant: the two numbers are rounded, so the change is too. */
 function verdictOf({ within_noise }: Expected, before: number, after: number): [string, string] {
-  const change = (Math.round(100 * after) - Math.round(100 * before)) / 100;
+  const change = Number(after.toFixed(2)) - Number(before.toFixed(2));
   if (within_noise || change === 0) return [strings.withinNoise, "cw-quiet"];
   return change > 0 ? [strings.better(change), "cw-better"] : [strings.worse(change), "cw-worse"];
 }
@@ -26,7 +26,7 @@ function expectedLine(expected: Expected | null): HTMLElement {
   const [verdict, className] = verdictOf(expected, before, after);
   line.append(
     h("span", { "aria-hidden": "true" }, strings.expected(before, after)),
-    h("span", { class: `cw-verdict ${className}`, "aria-hidden": "true" }, verdict),
+    h("span", { class: className, "aria-hidden": "true" }, verdict),
     h("span", { class: "cw-hidden" }, strings.expectedSpoken(before, after, verdict)),
   );
   return line;
