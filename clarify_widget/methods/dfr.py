@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from clarify_widget.arrays import check_labels
 from clarify_widget.errors import DataError
-from clarify_widget.training import FitReport, LinearHead, train_head, train_heads
+from clarify_widget.training import FitReport, LinearHead, StandardisedFeatures, train_head, train_heads
+from clarify_widget.training.checks import check_groups, check_training_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,32 +83,33 @@ def train_dfr(
         return train_head(
             features, labels, "dfr", groups=groups, l2=l2, num_classes=num_classes, initial=initial
         )
-    cells = check_labels(groups, name="groups")
-    if len(cells) != len(np.asarray(labels)):
-        raise DataError(f"groups has {len(cells)} entries for {len(np.asarray(labels))} labels.")
     if draws < 1:
         raise DataError(f"draws must be at least 1; got {draws}.")
     rng = np.random.default_rng(seed)
-    count = draws if variant == "subsample" else 1
-    draw = subsample_counts if variant == "subsample" else upsample_counts
-    heads = train_heads(
-        features,
-        labels,
-        np.array([draw(cells, rng) for _ in range(count)]),
-        l2=l2,
-        num_classes=num_classes,
-        initial=initial,
-    )
-    return _mean_head(heads, f"{variant}, {count} draw{'s' if count > 1 else ''} (seed {seed})")
+    prepared = StandardisedFeatures.of(features)
+    classes = check_training_labels(labels, num_classes, length=len(prepared))
+    cells = check_groups(groups, classes, "dfr")
+    if variant == "upsample":
+        counts = upsample_counts(cells, rng)
+        head = train_head(
+            prepared, classes, sample_weight=counts, l2=l2, num_classes=num_classes, initial=initial
+        )
+        return _mean_head([head], f"upsample (seed {seed})")
+    # Images that are not drawn weigh nothing, so that all draws are normalised alike.
+    drawn = np.zeros((draws, len(cells)))
+    for weights in drawn:
+        weights[subsample(cells, rng)] = 1
+    heads = train_heads(prepared, classes, drawn, l2=l2, num_classes=num_classes, initial=initial)
+    return _mean_head(heads, f"subsample, {draws} draws (seed {seed})")
 
 
-def subsample_counts(groups: IntArray, rng: np.random.Generator) -> Float64Array:
-    """Return (n,) 1 for images that are drawn, else 0: of each group as many as the smallest has."""
+def subsample(groups: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return which images are drawn: of each group as many as the smallest has."""
     smallest = int(_sizes(groups).min())
-    counts = np.zeros(len(groups))
-    for group in np.unique(groups):
-        counts[rng.choice(np.flatnonzero(groups == group), smallest, replace=False)] = 1
-    return counts
+    drawn = [
+        rng.choice(np.flatnonzero(groups == group), smallest, replace=False) for group in np.unique(groups)
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 def upsample_counts(groups: IntArray, rng: np.random.Generator) -> Float64Array:

@@ -89,15 +89,11 @@ def test_many_small_steps_come_near_the_head_that_is_solved_exactly():
     online = train_online_group_dro(
         features, labels, groups, l2=0.05, step_size=0.02, learning_rate=0.01, batch_size=300, epochs=1500
     )
-    worst_exact, worst_online = (
-        worst_mean(losses(head, features, labels), groups) for head in (exact, online)
-    )
-    worst_erm = worst_mean(losses(train_head(features, labels, l2=0.05), features, labels), groups)
-    assert worst_online == pytest.approx(worst_exact, rel=0.04)  # the noise of the draws
-    assert worst_erm > 1.1 * worst_exact
+    best, near = (worst_mean(losses(head, features, labels), groups) for head in (exact, online))
+    assert near == pytest.approx(best, rel=0.04)  # what the noise of the draws leaves
     decay = 0.025 * (np.sum(online.weights**2) + np.sum(online.bias**2))
-    assert online.report.objective_value == pytest.approx(worst_online + decay)
-    assert online.report.objective_value >= exact.report.objective_value - 1e-9
+    assert online.report.objective_value == pytest.approx(near + decay)
+    assert online.report.objective_value >= exact.report.objective_value
 
 
 def test_the_seed_decides_the_draws_and_is_recorded():
