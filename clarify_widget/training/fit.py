@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from clarify_widget.arrays import check_labels
 from clarify_widget.errors import DataError
+from clarify_widget.training.checks import check_groups, check_training_labels, need
 from clarify_widget.training.head import FitReport, LinearHead
-from clarify_widget.training.lbfgs import GRADIENT_TOLERANCE, Minimum, minimise
+from clarify_widget.training.lbfgs import minimise
 from clarify_widget.training.minimax import minimise_worst_cell
-from clarify_widget.training.models import Model, model_of
-from clarify_widget.training.risks import Cells, WeightedMean
+from clarify_widget.training.models import LinearModel
+from clarify_widget.training.risks import Cells, WeightedMeans, image_weights
 from clarify_widget.training.rows import StandardisedFeatures
 from clarify_widget.training.weights import balanced_weights, check_slices, sample_weights
 
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
+    import torch
 
     from clarify_widget.arrays import Float64Array, IntArray
-    from clarify_widget.training.lbfgs import FitProgress
+    from clarify_widget.training.lbfgs import FitProgress, Minimum
 
 WEIGHTED_OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "dfr")
 WORST_CELL_OBJECTIVES = ("worst_slice", "worst_class", "group_dro")
 OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "worst_slice", "worst_class", "dfr", "group_dro")
+
+# Of the gradient's norm, times sqrt(l2): the duality gap is at most |gradient|^2 / (2 l2).
+GRADIENT_TOLERANCE = {"torch.float64": 1e-8, "torch.float32": 1e-5}
+CARD_FROM = 2**25  # numbers in the features times classes
 
 
 def train_head(
@@ -40,6 +45,8 @@ def train_head(
     num_classes: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
     initial: LinearHead | None = None,
+    solver: Literal["exact", "reference"] = "exact",
+    device: str | None = None,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> LinearHead:
@@ -72,6 +79,11 @@ def train_head(
         (n,) non-negative weights for "erm", normalised to sum 1; as scikit-learn's.
     initial
         A head to start from: fewer iterations, the same result.
+    solver
+        "exact": to convergence. "reference": the published recipe, see `train_reference`; it takes raw
+        features, and neither l2, sample_weight nor initial.
+    device
+        "cpu" or "cuda"; a card where there is one and the problem is large, unless said otherwise.
     progress
         Called between iterations.
     cancelled
@@ -95,35 +107,47 @@ def train_head(
     Table 1; group DRO of Sagawa et al. (ICLR 2020) and DFR of Kirichenko et al. (ICLR 2023) in their
     convex, last-layer form.
     """
+    if solver == "reference":
+        from clarify_widget.training.reference import WEIGHT_DECAY, train_reference
+
+        if sample_weight is not None or initial is not None or l2 != WEIGHT_DECAY:
+            raise DataError(
+                f"The published recipe has l2={WEIGHT_DECAY} and neither sample_weight nor initial; "
+                'leave them out, or use solver="exact".'
+            )
+        if isinstance(features, StandardisedFeatures):
+            raise DataError('solver="reference" takes raw features, not StandardisedFeatures.')
+        return train_reference(
+            features,
+            labels,
+            objective,
+            slices,
+            groups,
+            num_classes=num_classes,
+            device=device or "cpu",
+            progress=progress,
+            cancelled=cancelled,
+        )
+    if solver != "exact":
+        raise DataError(f'solver must be "exact" or "reference"; got {solver!r}.')
     prepared = StandardisedFeatures.of(features)
-    classes = _check_training_labels(labels, num_classes, length=len(prepared))
+    classes = check_training_labels(labels, num_classes, length=len(prepared))
     class_count = int(classes.max()) + 1
     _check_strength(l2)
     if sample_weight is not None and objective != "erm":
         raise DataError(f'sample_weight goes with objective "erm"; {objective!r} makes its own weights.')
 
-    rows, mean, scale = prepared.rows, prepared.mean, prepared.scale
-    model = model_of(rows, classes, class_count, l2)
-    start = _start(model, initial, mean, scale, class_count)
+    model = LinearModel(prepared, classes, class_count, l2, _device(device, prepared, class_count))
+    start = _start(model, initial, prepared)
     if objective in WEIGHTED_OBJECTIVES:
         weights = _image_weights(objective, classes, slices, groups, sample_weight, class_count)
-        minimum = minimise(
-            model,
-            WeightedMean(weights),
-            start,
-            tolerance=GRADIENT_TOLERANCE * min(1.0, l2**0.5),  # the gap is at most |gradient|^2 / (2 l2)
-            progress=progress,
-            cancelled=cancelled,
-        )
-        lower_bound = model.dual_value(weights, model.predict(minimum.parameters))
-    elif objective in WORST_CELL_OBJECTIVES:
+        (head,) = _weighted_heads(prepared, model, weights[None], start, objective, l2, progress, cancelled)
+        return head
+    if objective in WORST_CELL_OBJECTIVES:
         cells = Cells(_cells(objective, classes, slices, groups))
         worst = minimise_worst_cell(model, cells, start, progress=progress, cancelled=cancelled)
-        minimum, lower_bound = worst.minimum, worst.lower_bound
-    else:
-        raise DataError(f"No objective {objective!r}; choose one of {list(OBJECTIVES)}.")
-    columns, bias = model.to_columns(minimum.parameters)
-    return LinearHead(mean, scale, columns, bias, objective, l2, _report(minimum, lower_bound))
+        return _head(prepared, model, worst.minimum, worst.lower_bound, objective, l2)
+    raise DataError(f"No objective {objective!r}; choose one of {list(OBJECTIVES)}.")
 
 
 def train_heads(
@@ -164,22 +188,82 @@ def train_heads(
         When `cancelled` says so.
     """
     prepared = StandardisedFeatures.of(features)
-    weights = np.asarray(sample_weights, dtype=np.float64)
-    if weights.ndim != 2:
-        raise DataError(f"sample_weights must be (K, n), one row a head; got shape {weights.shape}.")
-    return tuple(
-        train_head(
-            prepared,
-            labels,
-            l2=l2,
-            num_classes=num_classes,
-            sample_weight=row,
-            initial=initial,
-            progress=progress,
-            cancelled=cancelled,
-        )
-        for row in weights
+    classes = check_training_labels(labels, num_classes, length=len(prepared))
+    class_count = int(classes.max()) + 1
+    _check_strength(l2)
+    rows = np.asarray(sample_weights, dtype=np.float64)
+    if rows.ndim != 2:
+        raise DataError(f"sample_weights must be (K, n), one row a head; got shape {rows.shape}.")
+    weights = [_image_weights("erm", classes, None, None, row, class_count) for row in rows]
+    if not weights:
+        return ()
+    model = LinearModel(prepared, classes, class_count, l2, _device(None, prepared, class_count))
+    start = _start(model, initial, prepared)
+    return _weighted_heads(prepared, model, np.stack(weights), start, "erm", l2, progress, cancelled)
+
+
+def _weighted_heads(
+    prepared: StandardisedFeatures,
+    model: LinearModel,
+    weights: Float64Array,  # (K, n)
+    start: torch.Tensor,
+    objective: str,
+    l2: float,
+    progress: Callable[[FitProgress], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> tuple[LinearHead, ...]:
+    import torch
+
+    means = WeightedMeans(model, image_weights(model, weights))
+    minima = minimise(
+        means,
+        start.expand(len(weights), -1),
+        tolerance=GRADIENT_TOLERANCE[str(model.dtype)] * min(1.0, l2**0.5),
+        progress=progress,
+        cancelled=cancelled,
     )
+    bounds = model.lower_bound(
+        torch.stack([found.parameters for found in minima]),
+        means.weights,
+        torch.stack([found.gradient for found in minima]),
+    )
+    return tuple(
+        _head(prepared, model, found, bound, objective, l2)
+        for found, bound in zip(minima, bounds.tolist(), strict=True)
+    )
+
+
+def _head(
+    prepared: StandardisedFeatures,
+    model: LinearModel,
+    minimum: Minimum,
+    lower_bound: float,
+    objective: str,
+    l2: float,
+) -> LinearHead:
+    columns, bias = model.to_columns(minimum.parameters)
+    report = FitReport(
+        objective_value=minimum.value,
+        gradient_norm=float(minimum.gradient.norm()),
+        duality_gap=max(minimum.value - lower_bound, 0.0),
+        iterations=minimum.iterations,
+        stopped_because=minimum.stopped_because,
+    )
+    return LinearHead(prepared.mean, prepared.scale, columns, bias, objective, l2, report)
+
+
+def _device(wanted: str | None, prepared: StandardisedFeatures, num_classes: int) -> str:
+    """Return where to solve; small problems are over before a card has its data."""
+    import torch
+
+    if wanted not in (None, "cpu", "cuda"):
+        raise DataError(f'device must be "cpu" or "cuda"; got {wanted!r}.')
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise DataError('device is "cuda", and torch finds no card; leave device= out to solve here.')
+    if wanted is not None:
+        return wanted
+    large = prepared.source.size * num_classes >= CARD_FROM
+    return "cuda" if large and torch.cuda.is_available() else "cpu"
 
 
 def _check_strength(l2: float) -> None:
@@ -187,26 +271,6 @@ def _check_strength(l2: float) -> None:
         raise DataError(
             f"l2 must be a positive number; got {l2}. Without a penalty there may be no best head."
         )
-
-
-def _check_training_labels(labels: npt.ArrayLike, num_classes: int | None, *, length: int) -> IntArray:
-    classes = check_labels(labels, num_classes=num_classes)
-    if len(classes) != length:
-        raise DataError(
-            f"There are {length} rows of features for {len(classes)} labels; give one label a row."
-        )
-    if not length:
-        raise DataError("There are no images to train on.")
-    sizes = np.bincount(classes, minlength=num_classes or 0)
-    if len(sizes) < 2:
-        raise DataError("A classifier needs at least two classes; all labels are 0.")
-    if not sizes.all():
-        absent = np.flatnonzero(sizes == 0).tolist()
-        raise DataError(
-            f"Labels must be 0..{len(sizes) - 1} with training images of each class; "
-            f"there are none of {absent}.",
-        )
-    return classes
 
 
 def _image_weights(
@@ -220,9 +284,9 @@ def _image_weights(
     if objective == "class_balanced":
         weights = balanced_weights(labels)
     elif objective == "slice_balanced":
-        weights = sample_weights(labels, _need(slices, "slices", objective), num_classes=num_classes)
+        weights = sample_weights(labels, need(slices, "slices", objective), num_classes=num_classes)
     elif objective == "dfr":
-        weights = balanced_weights(_check_groups(groups, labels, objective))
+        weights = balanced_weights(check_groups(groups, labels, objective))
     elif sample_weight is None:
         weights = np.ones(len(labels))
     else:
@@ -240,16 +304,9 @@ def _cells(
     if objective == "worst_class":
         return labels
     if objective == "group_dro":
-        return _check_groups(groups, labels, objective)
-    ids = check_slices(_need(slices, "slices", objective), labels)
+        return check_groups(groups, labels, objective)
+    ids = check_slices(need(slices, "slices", objective), labels)
     return np.where(ids >= 0, ids, ids.max() + 1 + labels)
-
-
-def _check_groups(groups: npt.ArrayLike | None, labels: IntArray, objective: str) -> IntArray:
-    cells = check_labels(_need(groups, "groups", objective), name="groups")
-    if len(cells) != len(labels):
-        raise DataError(f"groups has {len(cells)} entries for {len(labels)} labels; give one an image.")
-    return cells
 
 
 def _check_sample_weight(sample_weight: npt.ArrayLike, labels: IntArray, num_classes: int) -> Float64Array:
@@ -265,37 +322,16 @@ def _check_sample_weight(sample_weight: npt.ArrayLike, labels: IntArray, num_cla
     return weights
 
 
-def _need(values: npt.ArrayLike | None, name: str, objective: str) -> npt.ArrayLike:
-    if values is None:
-        raise DataError(f"objective {objective!r} needs {name}=.")
-    return values
-
-
-def _start(
-    model: Model,
-    initial: LinearHead | None,
-    mean: Float64Array,
-    scale: Float64Array,
-    num_classes: int,
-) -> Float64Array:
+def _start(model: LinearModel, initial: LinearHead | None, prepared: StandardisedFeatures) -> torch.Tensor:
     if initial is None:
-        return np.zeros(model.num_parameters)
-    if initial.weights.shape != (len(mean), num_classes):
+        return model.zeros()
+    mean, scale = prepared.mean, prepared.scale
+    if initial.weights.shape != (model.width, model.num_classes):
         raise DataError(
             f"initial has weights of shape {initial.weights.shape}; "
-            f"these data need {(len(mean), num_classes)}.",
+            f"these data need {(model.width, model.num_classes)}.",
         )
     raw_weights = initial.weights / initial.scale[:, None]
     return model.from_columns(
         raw_weights * scale[:, None], initial.bias + (mean - initial.mean) @ raw_weights
-    )
-
-
-def _report(minimum: Minimum, lower_bound: float) -> FitReport:
-    return FitReport(
-        objective_value=minimum.value,
-        gradient_norm=minimum.gradient_norm,
-        duality_gap=max(minimum.value - lower_bound, 0.0),
-        iterations=minimum.iterations,
-        stopped_because=minimum.stopped_because,
     )

@@ -1,29 +1,42 @@
-"""Minimise risk + penalty of a linear model: limited-memory BFGS until the gradient is as good as zero.
+"""Minimise a risk + penalty over linear models: L-BFGS that starts each direction from an estimated Hessian.
 
-The problem is smooth and, thanks to the penalty, strongly convex in the weights. A quasi-Newton method
-needs one pass over the rows an iteration, which for last layers beats forming a d x d Hessian even once.
+Plain L-BFGS needs about a hundred passes over the rows for a last layer, as features are correlated and most
+images end up fitted well. An estimate of the Hessian from few rows (preconditioner.py), taken again every few
+passes while probabilities still move, leaves ten to thirty, at a cost of about one pass each. SciPy's L-BFGS
+cannot change its initial Hessian under way, keeps its pairs of steps in double precision (more memory than
+the features of a thousand classes), and solves one problem at a time. Here every problem is a coroutine that
+asks for the value and the gradient at one point; a round answers all of them by one pass over the rows.
+
+The whole step is tried first, as it nearly always does; each trial is a pass.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from clarify_widget.errors import CancelledError
+from clarify_widget.training.preconditioner import estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from clarify_widget.arrays import Float64Array
-    from clarify_widget.training.models import Model
-    from clarify_widget.training.risks import Risk
+    import torch
 
-MEMORY = 20  # pairs of steps and gradient changes
-MAX_ITERATIONS = 10_000
-GRADIENT_TOLERANCE = 1e-8  # largest entry
+    from clarify_widget.training.preconditioner import Preconditioner
+    from clarify_widget.training.risks import Objective
+
+    Descent: TypeAlias = Generator[torch.Tensor, tuple[float, torch.Tensor], "Minimum"]
+
+MEMORY_NUMBERS = 2**23  # kept as pairs of steps and gradient changes
+FEWEST_PAIRS, MOST_PAIRS = 4, 20
+REFRESH = 6  # passes from one estimate of the Hessian to the next
+MAX_PASSES = 3000
+MAX_TRIALS = 12  # of one direction
+SUFFICIENT = 1e-4  # share of the promised decrease
+PATIENCE = 12  # iterations without a smaller gradient or a visibly smaller value
 
 
 @dataclass(frozen=True)
@@ -55,57 +68,47 @@ class Minimum:
     Attributes
     ----------
     parameters
-        The model's parameter vector.
+        The model's parameter vector (p,).
     value
         The objective there.
-    gradient_norm
-        Euclidean norm of the gradient there.
+    gradient
+        Its gradient there (p,).
     iterations
-        How many it took.
+        Passes over the rows after the first.
     stopped_because
         A sentence for people.
     """
 
-    parameters: Float64Array
+    parameters: torch.Tensor
     value: float
-    gradient_norm: float
+    gradient: torch.Tensor
     iterations: int
     stopped_because: str
 
 
-def objective_and_gradient(model: Model, risk: Risk, parameters: Float64Array) -> tuple[float, Float64Array]:
-    """Return risk(losses) + penalty and its gradient by the parameters."""
-    predictions = model.predict(parameters)
-    value, weights = risk(predictions.losses)
-    residuals = predictions.residuals
-    gradient = model.pull_back(residuals * (weights if residuals.ndim == 1 else weights[:, None]))
-    penalty, penalty_gradient = model.penalty(parameters)
-    return value + penalty, gradient + penalty_gradient
-
-
 def minimise(
-    model: Model,
-    risk: Risk,
-    start: Float64Array,
+    objective: Objective,
+    starts: torch.Tensor,
     *,
-    tolerance: float = GRADIENT_TOLERANCE,
+    tolerance: float,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> Minimum:
-    """Run L-BFGS from `start`.
+) -> list[Minimum]:
+    """Minimise K problems over the same rows in lockstep.
 
     Parameters
     ----------
-    model, risk
+    objective
         What is minimised.
-    start
-        Parameters to begin with; the better, the fewer iterations.
+    starts
+        (K, p) parameters to begin with; the better, the fewer passes.
     tolerance
-        Stop when no entry of the gradient is larger.
+        Stop when the Euclidean norm of the gradient is no larger.
     progress
-        Called after every iteration.
+        Called after every pass but the first, with the mean objective and the largest gradient of the
+        problems that it was for.
     cancelled
-        Asked after every iteration.
+        Asked after every pass.
 
     Raises
     ------
@@ -114,59 +117,157 @@ def minimise(
 
     Notes
     -----
-    Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989), as in SciPy.
+    Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989). Accepting
+    steps near the optimum by their slope, where values differ by less than rounding, is Hager and Zhang,
+    "A new conjugate gradient method with guaranteed descent" (2005).
     """
-    from scipy.optimize import minimize  # half a second that `import clarify_widget` need not pay
+    import torch
 
-    iteration = 0
-    latest = np.zeros_like(start)
-    steepest = 0.0
-    fraction = 0.0
-
-    def evaluate(parameters: Float64Array) -> tuple[float, Float64Array]:
-        nonlocal latest
-        value, latest = objective_and_gradient(model, risk, parameters)
-        return value, latest
-
-    def after_iteration(intermediate_result: Any) -> None:
-        nonlocal iteration, steepest, fraction
-        iteration += 1
+    shared = _Shared(None)
+    descents = [_descend(start, tolerance, shared, objective.model.dtype) for start in starts]
+    trials = {problem: next(descent) for problem, descent in enumerate(descents)}
+    minima: dict[int, Minimum] = {}
+    reporter = _Reporter(progress, tolerance)
+    while trials:
+        problems = list(trials)
+        refresh = shared.passes % REFRESH == 0
+        found = objective.evaluate(
+            torch.stack([trials[problem] for problem in problems]), problems, curvature=refresh
+        )
         if cancelled is not None and cancelled():
             raise CancelledError("Training was cancelled; the head from before is still in place.")
-        if progress is not None:
-            largest = max(float(np.abs(latest).max()), tolerance)
-            steepest = max(steepest, largest)
-            done = math.log(steepest / largest) / math.log(max(steepest / tolerance, 2))
-            fraction = max(fraction, min(done, 1.0))
-            value = float(intermediate_result.fun)
-            progress(FitProgress(iteration, value, float(np.linalg.norm(latest)), fraction))
-
-    result = minimize(
-        evaluate,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=after_iteration,
-        options={
-            "maxcor": MEMORY,
-            "maxiter": MAX_ITERATIONS,
-            "maxfun": 4 * MAX_ITERATIONS,
-            "gtol": tolerance,
-            "ftol": 0.0,
-        },
-    )
-    return Minimum(
-        parameters=result.x,
-        value=float(result.fun),
-        gradient_norm=float(np.linalg.norm(result.jac)),
-        iterations=int(result.nit),
-        stopped_because=_reason(result, tolerance),
-    )
+        values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()
+        reporter.after_pass(shared.passes, sum(values) / len(values), max(norms))
+        if found.curvature is not None and max(norms) > tolerance:
+            shared.preconditioner = estimate(objective.model, found.curvature)
+        for problem, value, gradient in zip(problems, values, found.gradients, strict=True):
+            answer = _resume(descents[problem], value, gradient)
+            if isinstance(answer, Minimum):
+                minima[problem] = answer
+                del trials[problem]
+            else:
+                trials[problem] = answer
+        shared.passes += 1
+    return [minima[problem] for problem in range(len(starts))]
 
 
-def _reason(result: Any, tolerance: float) -> str:
-    if float(np.abs(result.jac).max()) <= tolerance:
-        return f"the gradient is below {tolerance:.1g}"
-    if result.nit >= MAX_ITERATIONS:
-        return f"{MAX_ITERATIONS} iterations were not enough"
-    return "rounding leaves no better point"
+def _resume(descent: Descent, value: float, gradient: torch.Tensor) -> torch.Tensor | Minimum:
+    """Return the next point that a problem asks for, or where it ended."""
+    try:
+        return descent.send((value, gradient))
+    except StopIteration as end:
+        minimum: Minimum = end.value
+        return minimum
+
+
+@dataclass
+class _Shared:
+    """What the problems have in common while they are solved."""
+
+    preconditioner: Preconditioner | None
+    passes: int = 0
+
+
+def _descend(start: torch.Tensor, tolerance: float, shared: _Shared, precision: torch.dtype) -> Descent:
+    """Yield points, receive (value, gradient) of each, return the minimum."""
+    import torch
+
+    noise = 20 * torch.finfo(precision).eps  # relative, of a value
+    pairs = _Pairs(len(start), precision)
+    point = start
+    value, gradient = yield point
+    norm = lowest = float(gradient.norm())
+    before, without_progress = value, 0
+
+    def stop(reason: str) -> Minimum:
+        return Minimum(point, value, gradient, shared.passes, reason)
+
+    while norm > tolerance:
+        if shared.passes >= MAX_PASSES:
+            return stop(f"{MAX_PASSES} passes were not enough")
+        assert shared.preconditioner is not None
+        direction = pairs.direction(gradient, shared.preconditioner)
+        slope = float(gradient @ direction)
+        if not slope < 0:
+            pairs.forget()
+            direction = -shared.preconditioner(gradient)
+            slope = float(gradient @ direction)
+        step = 1.0
+        for _ in range(MAX_TRIALS):
+            new_value, new_gradient = yield point + step * direction
+            new_slope = float(new_gradient @ direction)
+            if new_value <= value + SUFFICIENT * step * slope:
+                break
+            if new_value <= value + noise * abs(value) and abs(new_slope) <= 0.9 * abs(slope):
+                break
+            step *= _shorter(step, value, slope, new_value, new_slope)
+        else:
+            return stop("rounding leaves no better point")
+        direction *= step
+        pairs.append(direction, new_gradient - gradient)
+        point = point + direction
+        value, gradient, norm = new_value, new_gradient, float(new_gradient.norm())
+        if norm < 0.9 * lowest or value < before - noise * abs(before):
+            lowest, before, without_progress = min(norm, lowest), value, 0
+        else:
+            without_progress += 1
+        if without_progress >= PATIENCE:
+            return stop("rounding leaves no better point")
+    return stop(f"the gradient is below {tolerance:.1g}")
+
+
+def _shorter(step: float, value: float, slope: float, new_value: float, new_slope: float) -> float:
+    """Return the factor to where a cubic through both points and slopes is least, within 0.1..0.5."""
+    bend = slope + new_slope - 3 * (value - new_value) / -step
+    root = math.sqrt(max(bend**2 - slope * new_slope, 0.0))
+    divisor = new_slope - slope + 2 * root
+    factor = 1 - (new_slope + root - bend) / divisor if divisor > 0 else 0.5
+    return min(max(factor, 0.1), 0.5)
+
+
+class _Pairs:
+    """The last steps and gradient changes, and the direction that they and an estimated Hessian give."""
+
+    def __init__(self, num_parameters: int, precision: torch.dtype) -> None:
+        count = min(max(MEMORY_NUMBERS // (2 * num_parameters), FEWEST_PAIRS), MOST_PAIRS)
+        self._pairs: deque[tuple[torch.Tensor, torch.Tensor, float]] = deque(maxlen=count)
+        self._precision = precision
+
+    def append(self, step: torch.Tensor, change: torch.Tensor) -> None:
+        product = float(step @ change)
+        if product > 0:
+            self._pairs.append((step.to(self._precision), change.to(self._precision), product))
+
+    def forget(self) -> None:
+        self._pairs.clear()
+
+    def direction(self, gradient: torch.Tensor, preconditioner: Preconditioner) -> torch.Tensor:
+        """Return minus the inverse Hessian estimate times the gradient, by the two loops."""
+        found = gradient.to(self._precision, copy=True)
+        shares = []
+        for step, change, product in reversed(self._pairs):
+            share = float(step @ found) / product
+            found.add_(change, alpha=-share)
+            shares.append(share)
+        found = preconditioner(found).to(self._precision)
+        for (step, change, product), share in zip(self._pairs, reversed(shares), strict=True):
+            found.add_(step, alpha=share - float(change @ found) / product)
+        return found.double().neg_()
+
+
+class _Reporter:
+    """Turns passes into progress whose fraction never falls."""
+
+    def __init__(self, progress: Callable[[FitProgress], None] | None, tolerance: float) -> None:
+        self._progress = progress
+        self._tolerance = tolerance
+        self._steepest = 0.0
+        self._fraction = 0.0
+
+    def after_pass(self, passes: int, value: float, norm: float) -> None:
+        largest = max(norm, self._tolerance)
+        self._steepest = max(self._steepest, largest)
+        done = math.log(self._steepest / largest) / math.log(max(self._steepest / self._tolerance, 2))
+        self._fraction = max(self._fraction, min(done, 1.0))
+        if self._progress is not None and passes > 0:
+            self._progress(FitProgress(passes, value, norm, self._fraction))

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clarify_widget.training.lbfgs import FitProgress, Minimum, minimise
-from clarify_widget.training.risks import SoftMaximum
+from clarify_widget.training.risks import SoftMaximum, image_weights, losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from clarify_widget.arrays import Float64Array
-    from clarify_widget.training.models import Model
+    from clarify_widget.training.models import LinearModel
     from clarify_widget.training.risks import Cells
 
 RELATIVE_GAP = 1e-6
@@ -52,9 +54,9 @@ class WorstCaseMinimum:
 
 
 def minimise_worst_cell(
-    model: Model,
+    model: LinearModel,
     cells: Cells,
-    start: Float64Array,
+    start: torch.Tensor,
     *,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -68,7 +70,7 @@ def minimise_worst_cell(
     cells
         The K cells.
     start
-        Parameters to begin with.
+        Parameters (p,) to begin with.
     progress, cancelled
         As `minimise`.
 
@@ -87,24 +89,27 @@ def minimise_worst_cell(
     best: Minimum | None = None
     lower_bound = -np.inf
     parameters = start
+    losses = losses_of(model, start)
     iterations = 0
     for round_ in range(MAX_ROUNDS):
-        scale = _worst(model, cells, parameters)
-        risk = SoftMaximum(cells, weights, TEMPERATURE * COOLING**round_ * scale)
-        found = minimise(
-            model,
+        scale = _worst(model, cells, parameters, losses)
+        risk = SoftMaximum(model, cells, weights, TEMPERATURE * COOLING**round_ * scale)
+        (found,) = minimise(
             risk,
-            parameters,
+            parameters[None],
             tolerance=max(FIRST_TOLERANCE * 0.1**round_, LAST_TOLERANCE) * scale,
             progress=reporter.within(iterations),
             cancelled=cancelled,
         )
         parameters = found.parameters
         iterations += found.iterations
-        predictions = model.predict(parameters)
-        tilted = risk.tilt(predictions.losses)
-        lower_bound = max(lower_bound, model.dual_value(cells.spread(tilted), predictions))
-        value = float(cells.means(predictions.losses).max()) + model.penalty(parameters)[0]
+        losses = losses_of(model, parameters)
+        tilted = risk.tilt(losses)
+        bound = model.lower_bound(
+            parameters[None], image_weights(model, cells.spread(tilted)), found.gradient[None]
+        )
+        lower_bound = max(lower_bound, float(bound))
+        value = _worst(model, cells, parameters, losses)
         if best is None or value < best.value:
             best = replace(found, value=value)
         gap = (best.value - lower_bound) / best.value
@@ -119,9 +124,8 @@ def minimise_worst_cell(
     return WorstCaseMinimum(replace(best, iterations=iterations, stopped_because=reason), lower_bound)
 
 
-def _worst(model: Model, cells: Cells, parameters: Float64Array) -> float:
-    worst = float(cells.means(model.predict(parameters).losses).max())
-    return worst + model.penalty(parameters)[0]
+def _worst(model: LinearModel, cells: Cells, parameters: torch.Tensor, losses: Float64Array) -> float:
+    return float(cells.means(losses).max()) + float(model.penalty(parameters[None]))
 
 
 class _Rounds:

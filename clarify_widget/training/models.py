@@ -1,198 +1,388 @@
-"""Linear models as a solver sees them: parameters in one vector, a loss for each image, its derivatives.
+"""Linear models as a solver sees them: parameters in, losses and gradients out, one pass over the rows.
 
-A model turns parameters into one cross-entropy an image. A risk (see risks.py) makes one number of these
-and says how much each image weighs in it; the model pulls those weights back to a gradient. The penalty is
-l2/2 * ||W||^2 over the weights of all classes; the bias is free.
+Several problems over the same rows (other weights, other parameters) share the pass: their columns stand
+beside each other in one matrix product, which reads the rows once for all of them. The rows come in blocks,
+so neither a standardised copy nor all logits ever exist at once.
 
-Two classes are one vector: only w = W1 - W0 matters, the best split of it is W1 = w/2 = -W0, and so the
-penalty is l2/4 * ||w||^2. That halves the work, and skinny matrix products are slow besides.
+Two classes are one column: only w = W1 - W0 matters, the best split of it is W1 = w/2 = -W0, and so the
+penalty is l2/4 * ||w||^2. That halves the work, and products with very few columns are slow besides, so up to
+three are matrix-vector products.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from clarify_widget.training.rows import blocks
 
-    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    import torch
+
+    from clarify_widget.arrays import Float64Array, IntArray
+    from clarify_widget.training.rows import StandardisedFeatures
+
+BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
+RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
+FEW_COLUMNS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a model says of every training image at some parameters.
+class Evaluation:
+    """What one pass over the rows says of K problems.
 
     Attributes
     ----------
-    losses
-        (n,) cross-entropies in nats.
-    residuals
-        (n,) or (n, C) derivative of each loss by its logits.
+    values
+        (K,) weighted losses plus penalty.
+    gradients
+        (K, p) by the parameters.
+    curvature
+        (n,) how much each row counts in the Hessians, averaged over problems and columns; None unless asked
+        for.
     """
 
-    losses: Float64Array
-    residuals: Float64Array
+    values: torch.Tensor
+    gradients: torch.Tensor
+    curvature: torch.Tensor | None
 
 
-class Model(Protocol):
-    """A linear classifier over standardised rows."""
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """One block of b rows: logits turned into what the passes need."""
 
-    num_parameters: int
-
-    def predict(self, parameters: Float64Array) -> Predictions:
-        """Return losses and residuals."""
-        ...
-
-    def pull_back(self, weighted: Float64Array) -> Float64Array:
-        """Return the gradient by the parameters from residuals that carry their image's weight."""
-        ...
-
-    def penalty(self, parameters: Float64Array) -> tuple[float, Float64Array]:
-        """Return l2/2 * ||W||^2 and its gradient."""
-        ...
-
-    def dual_value(self, weights: Float64Array, predictions: Predictions) -> float:
-        """Return a lower bound on the least of sum(weights * losses) + penalty over all parameters."""
-        ...
-
-    def to_columns(self, parameters: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return weights (d, C) and bias (C,)."""
-        ...
-
-    def from_columns(self, weights: Float64Array, bias: Float64Array) -> Float64Array:
-        """Return the parameter vector of weights (d, C) and bias (C,)."""
-        ...
+    losses: torch.Tensor  # (b, K) float64
+    residuals: torch.Tensor  # (b, K, columns): derivative of each loss by its logits
+    curvatures: torch.Tensor | None  # (b, K) mean over columns of p (1 - p)
 
 
-def model_of(rows: FloatArray, labels: IntArray, num_classes: int, l2: float) -> Model:
-    """Return the cheapest model for this number of classes."""
-    if num_classes == 2:
-        return TwoClassModel(rows, labels, l2)
-    return SoftmaxModel(rows, labels, num_classes, l2)
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Residuals pulled back through the rows as they are, added up in float64."""
+
+    products: torch.Tensor  # (d, K * columns)
+    totals: torch.Tensor  # (K * columns,)
 
 
-class TwoClassModel:
-    """Logistic regression: parameters are w (d,) and then the bias difference."""
+class LinearModel:
+    """Multinomial logistic regression over standardised rows.
 
-    def __init__(self, rows: FloatArray, labels: IntArray, l2: float) -> None:
-        self.num_parameters = rows.shape[1] + 1
-        self._rows: npt.NDArray[Any] = rows  # (n, d)
-        self._labels = labels.astype(np.float64)
-        self._signs = 2 * self._labels - 1
-        self._strength = l2 / 2
+    A parameter vector (p,) is a (d + 1, columns) matrix, row by row: the weights and then the free bias.
 
-    def predict(self, parameters: Float64Array) -> Predictions:
-        """Return losses and (n,) residuals sigmoid(z) - y."""
-        weights = parameters[:-1].astype(self._rows.dtype, copy=False)
-        margins = self._signs * (self._rows @ weights + parameters[-1])
-        decay = np.exp(-np.abs(margins))
-        losses = np.log1p(decay) + np.maximum(-margins, 0)
-        missing = np.where(margins >= 0, decay, 1) / (1 + decay)  # 1 - probability of the true class
-        return Predictions(losses, -self._signs * missing)
+    Parameters
+    ----------
+    features
+        n rows.
+    labels
+        (n,) in 0..C-1.
+    num_classes
+        C; the model has C columns, or one for two classes.
+    l2
+        Strength of the penalty l2/2 * ||W||^2 over the weights of all classes.
+    device
+        "cpu" or "cuda".
+    """
 
-    def pull_back(self, weighted: Float64Array) -> Float64Array:
-        """Return the gradient (d + 1,)."""
-        gradient = np.empty(self.num_parameters)
-        gradient[:-1] = weighted.astype(self._rows.dtype, copy=False) @ self._rows
-        gradient[-1] = weighted.sum()
-        return gradient
+    def __init__(
+        self,
+        features: StandardisedFeatures,
+        labels: IntArray,
+        num_classes: int,
+        l2: float,
+        device: str = "cpu",
+    ) -> None:
+        import torch
 
-    def penalty(self, parameters: Float64Array) -> tuple[float, Float64Array]:
-        """Return l2/4 * ||w||^2 and its gradient."""
-        gradient = self._strength * parameters
-        gradient[-1] = 0
-        return 0.5 * float(gradient @ parameters), gradient
+        self.width = features.source.shape[1]
+        self.columns = 1 if num_classes == 2 else num_classes
+        self.strength = l2 / 2 if num_classes == 2 else l2
+        self.num_parameters = (self.width + 1) * self.columns
+        self.num_classes = num_classes
+        self.device = device
+        self._source = _resident(_as_tensor(features.source), device)
+        self.dtype = torch.float64 if self._source.dtype == torch.float64 else torch.float32
+        self._labels = torch.from_numpy(labels).to(device)
+        self._inverse_length = self._vector(features.inverse_length)
+        self._shift, self._spread = self._vector(features.shift), self._vector(features.spread)
 
-    def dual_value(self, weights: Float64Array, predictions: Predictions) -> float:
-        """Return the Fenchel dual at the residuals, made feasible; see `SoftmaxModel.dual_value`."""
-        missing = np.abs(predictions.residuals)
-        mass = np.bincount(self._labels.astype(np.int64), weights=weights * missing, minlength=2)
-        least = mass.min()
-        scale = np.divide(least, mass, out=np.ones(2), where=mass > 0)
-        missing = missing * scale[self._labels.astype(np.int64)]
-        entropy = _times_log(missing) + _times_log(1 - missing)
-        pulled = self.pull_back(-weights * self._signs * missing)[:-1]
-        return -float(weights @ entropy) - float(pulled @ pulled) / (2 * self._strength)
+    def __len__(self) -> int:
+        return len(self._source)
 
-    def to_columns(self, parameters: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Split the difference evenly over both classes."""
-        half = parameters / 2
-        return np.stack([-half[:-1], half[:-1]], axis=1), np.array([-half[-1], half[-1]])
+    def zeros(self) -> torch.Tensor:
+        """Return the parameters (p,) of the head that knows nothing."""
+        import torch
 
-    def from_columns(self, weights: Float64Array, bias: Float64Array) -> Float64Array:
-        """Return second class minus first."""
-        return np.append(weights[:, 1] - weights[:, 0], bias[1] - bias[0])
+        return torch.zeros(self.num_parameters, dtype=torch.float64, device=self.device)
 
+    def losses(self, parameters: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropies (K, n) in nats at parameters (K, p)."""
+        import torch
 
-class SoftmaxModel:
-    """Multinomial logistic regression: parameters are the rows of W (d, C) and then the bias (C,)."""
+        found = torch.empty((len(parameters), len(self)), dtype=torch.float64, device=self.device)
+        weights, offsets = self._folded(parameters)
+        for part, rows in self._blocks(len(parameters)):
+            found[:, part] = self._score(rows, part, weights, offsets).losses.T
+        return found
 
-    def __init__(self, rows: FloatArray, labels: IntArray, num_classes: int, l2: float) -> None:
-        self.num_parameters = (rows.shape[1] + 1) * num_classes
-        self._rows: npt.NDArray[Any] = rows  # (n, d)
-        self._labels = labels
-        self._each = np.arange(len(labels))
-        self._num_classes = num_classes
-        self._l2 = l2
+    def evaluate(
+        self, parameters: torch.Tensor, image_weights: torch.Tensor, *, curvature: bool = False
+    ) -> Evaluation:
+        """Return the weighted losses plus penalty and their gradients.
 
-    def predict(self, parameters: Float64Array) -> Predictions:
-        """Return losses and (n, C) residuals probabilities - one-hot labels."""
-        columns = parameters.reshape(-1, self._num_classes)
-        logits = self._rows @ columns[:-1].astype(self._rows.dtype, copy=False) + columns[-1]
-        logits = logits - logits.max(axis=1, keepdims=True)
-        residuals = np.exp(logits)
-        totals = residuals.sum(axis=1)
-        losses = np.log(totals) - logits[self._each, self._labels]
-        residuals /= totals[:, None]
-        residuals[self._each, self._labels] -= 1
-        return Predictions(losses, residuals)
-
-    def pull_back(self, weighted: Float64Array) -> Float64Array:
-        """Return the gradient ((d + 1) * C,)."""
-        gradient = np.empty((self._rows.shape[1] + 1, self._num_classes))
-        gradient[:-1] = self._rows.T @ weighted.astype(self._rows.dtype, copy=False)
-        gradient[-1] = weighted.sum(axis=0)
-        return gradient.ravel()
-
-    def penalty(self, parameters: Float64Array) -> tuple[float, Float64Array]:
-        """Return l2/2 * ||W||^2 and its gradient."""
-        gradient = self._l2 * parameters
-        gradient[-self._num_classes :] = 0
-        return 0.5 * float(gradient @ parameters), gradient
-
-    def dual_value(self, weights: Float64Array, predictions: Predictions) -> float:
-        """Return the Fenchel dual at the model's own probabilities, made feasible.
-
-        With images weighing c_i and probabilities P (n, C) the dual is
-        sum_i c_i * entropy(P_i) - ||X^T diag(c) (P - Y)||^2 / (2 l2), a lower bound wherever the free bias is
-        balanced: sum_i c_i (P_i - Y_i) = 0. Near the optimum it almost is; mixing every P_i with one common
-        distribution makes it exact.
+        Parameters
+        ----------
+        parameters
+            (K, p).
+        image_weights
+            (K, n), each row with sum 1.
+        curvature
+            Whether the curvatures are wanted too.
         """
-        probabilities = predictions.residuals.copy()
-        probabilities[self._each, self._labels] += 1
-        wanted = np.bincount(self._labels, weights=weights, minlength=self._num_classes) / weights.sum()
-        found = weights @ probabilities / weights.sum()
-        mix = 1 - min(1.0, float(np.min(wanted / np.maximum(found, np.finfo(float).tiny))))
-        if mix > 0:
-            common = np.maximum(wanted - (1 - mix) * found, 0)  # mix times the common distribution
-            probabilities = (1 - mix) * probabilities + common
-        entropy = _times_log(probabilities).sum(axis=1)
-        probabilities[self._each, self._labels] -= 1
-        pulled = self.pull_back(weights[:, None] * probabilities)[: -self._num_classes]
-        return -float(weights @ entropy) - float(pulled @ pulled) / (2 * self._l2)
+        import torch
 
-    def to_columns(self, parameters: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return weights and a bias that sums to zero, as adding a constant to it changes nothing."""
-        columns = parameters.reshape(-1, self._num_classes)
+        values = torch.zeros(len(parameters), dtype=torch.float64, device=self.device)
+        sums = self._no_sums(len(parameters))
+        counts = torch.empty(len(self), dtype=torch.float64, device=self.device) if curvature else None
+        weights, offsets = self._folded(parameters)
+        for part, rows in self._blocks(len(parameters)):
+            scored = self._score(rows, part, weights, offsets, curvature=curvature)
+            share = image_weights[:, part].T
+            values += (scored.losses * share).sum(dim=0)
+            self._pull_back(sums, rows, part, scored.residuals, share)
+            if counts is not None and scored.curvatures is not None:
+                counts[part] = (scored.curvatures * share).mean(dim=1)
+        penalties, gradients = self._penalty(parameters)
+        return Evaluation(values + penalties, gradients.add_(self._by_parameters(sums)), counts)
+
+    def penalty(self, parameters: torch.Tensor) -> torch.Tensor:
+        """Return l2/2 * ||W||^2 (K,) of parameters (K, p)."""
+        return self._penalty(parameters)[0]
+
+    def lower_bound(
+        self, parameters: torch.Tensor, image_weights: torch.Tensor, gradients: torch.Tensor
+    ) -> torch.Tensor:
+        """Return (K,) values below which no parameters can bring the weighted losses plus penalty.
+
+        With images weighing c_i and probabilities P (n, C) the Fenchel dual is sum_i c_i * entropy(P_i) -
+        ||X^T diag(c) (P - Y)||^2 / (2 l2), a lower bound wherever the free bias is balanced:
+        sum_i c_i (P_i - Y_i) = 0. Near the optimum the model's own probabilities almost are; mixing every
+        P_i with one common distribution makes them so. The gradient by the bias says which.
+
+        Parameters
+        ----------
+        parameters
+            (K, p).
+        image_weights
+            (K, n), each row with sum 1.
+        gradients
+            (K, p) of the weighted losses plus penalty there.
+        """
+        import torch
+
+        keep, common = self._mixture(image_weights, gradients)
+        entropies = torch.zeros(len(parameters), dtype=torch.float64, device=self.device)
+        sums = self._no_sums(len(parameters))
+        weights, offsets = self._folded(parameters)
+        for part, rows in self._blocks(len(parameters)):
+            shares = self._probabilities(self._scores(rows, part, weights, offsets))  # (b, K, C)
+            shares.mul_(keep[:, None].to(shares.dtype)).add_(common.to(shares.dtype))
+            image_share = image_weights[:, part].T
+            entropies += (torch.special.entr(shares).sum(dim=2) * image_share).sum(dim=0)
+            true_class = self._labels[part, None, None].expand(-1, len(parameters), 1)
+            shares.scatter_add_(2, true_class, torch.full_like(true_class, -1, dtype=shares.dtype))
+            self._pull_back(sums, rows, part, shares[:, :, -self.columns :], image_share)
+        pulled = self._by_parameters(sums)[:, : -self.columns]
+        return entropies - pulled.square().sum(dim=1) / (2 * self.strength)
+
+    def _mixture(
+        self, image_weights: torch.Tensor, gradients: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how much (K,) of the model's probabilities to keep and what (K, C) to add to all of them."""
+        import torch
+
+        wanted = torch.zeros((len(gradients), self.num_classes), dtype=torch.float64, device=self.device)
+        wanted.index_add_(1, self._labels, image_weights)
+        excess = gradients[:, -self.columns :]
+        if self.columns == 1:
+            excess = torch.cat([-excess, excess], dim=1)
+        found = (wanted + excess).clamp_min(torch.finfo(torch.float64).tiny)
+        keep = (wanted / found).amin(dim=1).clamp_max(1)
+        return keep, (wanted - keep[:, None] * found).clamp_min(0)
+
+    def _probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return (b, K, C) probabilities of scores (b, K * columns)."""
+        import torch
+
+        if self.columns == 1:
+            return torch.stack([-scores / 2, scores / 2], dim=2).softmax(dim=2)
+        return scores.reshape(len(scores), -1, self.columns).softmax(dim=2)
+
+    def rows_at(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return standardised rows (m, d)."""
+        rows = self._source[indices.to(self._source.device)].to(self.device, self.dtype)
+        rows = rows * self._inverse_length[indices, None].to(self.dtype)
+        standardised: torch.Tensor = (rows - self._shift.to(self.dtype)) / self._spread.to(self.dtype)
+        return standardised
+
+    def to_columns(self, parameters: torch.Tensor) -> tuple[Float64Array, Float64Array]:
+        """Return weights (d, C) and a bias (C,) that sums to zero, as a constant in it changes nothing."""
+        columns = parameters.reshape(self.width + 1, self.columns).cpu().numpy()
+        if self.columns == 1:  # split the difference evenly over both classes
+            columns = np.hstack([-columns, columns]) / 2
         return columns[:-1].copy(), columns[-1] - columns[-1].mean()
 
-    def from_columns(self, weights: Float64Array, bias: Float64Array) -> Float64Array:
-        """Return both below each other."""
-        return np.vstack([weights, bias]).ravel()
+    def from_columns(self, weights: Float64Array, bias: Float64Array) -> torch.Tensor:
+        """Return the parameters (p,) of weights (d, C) and bias (C,)."""
+        import torch
+
+        columns = np.vstack([weights, bias])
+        if self.columns == 1:
+            columns = columns[:, 1] - columns[:, 0]
+        return torch.from_numpy(columns.ravel().astype(np.float64)).to(self.device)
+
+    def _vector(self, values: Float64Array) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(values).to(self.device)
+
+    def _blocks(self, count: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        numbers = BLOCK_NUMBERS[self.device]
+        for part in blocks(len(self), self.width + 4 * count * self.columns, numbers):
+            yield part, self._source[part].to(self.device, self.dtype, non_blocking=True)
+
+    def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights (d, K * columns) for rows as they are, and offsets (K * columns,) in float64."""
+        matrices = parameters.reshape(len(parameters), self.width + 1, self.columns)
+        weights = (matrices[:, :-1] / self._spread[:, None]).permute(1, 0, 2).reshape(self.width, -1)
+        offsets = matrices[:, -1].reshape(-1) - self._shift @ weights
+        return weights.to(self.dtype), offsets
+
+    def _scores(
+        self, rows: torch.Tensor, part: slice, weights: torch.Tensor, offsets: torch.Tensor
+    ) -> torch.Tensor:
+        """Return one block's (b, K * columns) logits, or margins of two classes in float64."""
+        scores = _product(rows, weights)
+        if self.columns == 1:
+            scores = scores.double()
+        inverse_length = self._inverse_length[part, None].to(scores.dtype)
+        return scores.mul_(inverse_length).add_(offsets.to(scores.dtype))
+
+    def _score(
+        self,
+        rows: torch.Tensor,
+        part: slice,
+        weights: torch.Tensor,
+        offsets: torch.Tensor,
+        *,
+        curvature: bool = False,
+    ) -> _Scored:
+        scores = self._scores(rows, part, weights, offsets)
+        labels = self._labels[part]
+        if self.columns == 1:
+            return _score_two_classes(scores, labels, curvature=curvature)
+        return _score_classes(scores.reshape(len(rows), -1, self.columns), labels, curvature=curvature)
+
+    def _penalty(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gradients = self.strength * parameters
+        gradients[:, -self.columns :] = 0
+        return 0.5 * (gradients * parameters).sum(dim=1), gradients
+
+    def _no_sums(self, count: int) -> _Sums:
+        import torch
+
+        shape = (self.width, count * self.columns)
+        return _Sums(
+            torch.zeros(shape, dtype=torch.float64, device=self.device),
+            torch.zeros(shape[1], dtype=torch.float64, device=self.device),
+        )
+
+    def _pull_back(
+        self, sums: _Sums, rows: torch.Tensor, part: slice, residuals: torch.Tensor, share: torch.Tensor
+    ) -> None:
+        """Add one block's residuals (b, K, columns), weighted by their images' share (b, K)."""
+        flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
+        sums.totals.add_(flat.sum(dim=0, dtype=sums.totals.dtype))
+        flat.mul_(self._inverse_length[part, None].to(flat.dtype))
+        sums.products.add_(_product(rows.T, flat.to(rows.dtype)))
+
+    def _by_parameters(self, sums: _Sums) -> torch.Tensor:
+        """Return the gradients (K, p) that were added up."""
+        import torch
+
+        products = sums.products.addr_(self._shift, sums.totals, alpha=-1).div_(self._spread[:, None])
+        stacked = torch.cat([products, sums.totals[None]]).reshape(self.width + 1, -1, self.columns)
+        return stacked.permute(1, 0, 2).reshape(-1, self.num_parameters)
 
 
-def _times_log(shares: Float64Array) -> Float64Array:
-    return shares * np.log(np.maximum(shares, np.finfo(float).tiny))
+def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:
+    """Return a tensor over the same memory."""
+    import torch
+
+    if not source.dtype.isnative or any(step < 0 for step in source.strides):
+        source = np.ascontiguousarray(source, dtype=source.dtype.newbyteorder("="))
+    with warnings.catch_warnings():  # torch warns of read-only files, which nobody writes to here
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(source)
+
+
+def _resident(source: torch.Tensor, device: str) -> torch.Tensor:
+    """Return the rows on the card if they fit there, else where they are."""
+    import torch
+
+    if device == "cpu":
+        return source
+    free, _ = torch.cuda.mem_get_info()
+    return source.to(device) if source.nbytes <= RESIDENT_SHARE * free else source
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    if right.shape[1] > FEW_COLUMNS:
+        return left @ right
+    return torch.stack([torch.mv(left, right[:, k].contiguous()) for k in range(right.shape[1])], dim=1)
+
+
+def _score_two_classes(
+    scores: torch.Tensor,  # (b, K) float64, changed
+    labels: torch.Tensor,
+    *,
+    curvature: bool,
+) -> _Scored:
+    from torch.nn.functional import softplus
+
+    signs = (2 * labels - 1).double()[:, None]
+    margins = scores.mul_(signs)
+    losses = softplus(-margins, threshold=40)
+    missing = (-margins).sigmoid_()  # 1 - probability of the true class
+    return _Scored(
+        losses,
+        (-signs * missing)[:, :, None],
+        missing * (1 - missing) if curvature else None,
+    )
+
+
+def _score_classes(
+    logits: torch.Tensor,  # (b, K, C), changed
+    labels: torch.Tensor,
+    *,
+    curvature: bool,
+) -> _Scored:
+    import torch
+
+    logits -= logits.amax(dim=2, keepdim=True)
+    true_class = labels[:, None, None].expand(-1, logits.shape[1], 1)
+    picked = logits.gather(2, true_class)[:, :, 0].double()
+    shares = logits.exp_()
+    totals = shares.sum(dim=2)
+    shares /= totals[:, :, None]
+    log_totals = totals.double().log()
+    curvatures = (1 - shares.square().sum(dim=2).double()) / shares.shape[2] if curvature else None
+    residuals = shares.scatter_add_(2, true_class, torch.full_like(true_class, -1, dtype=shares.dtype))
+    return _Scored(log_totals - picked, residuals, curvatures)

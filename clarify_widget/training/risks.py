@@ -1,37 +1,50 @@
 """Risks: one number made of all images' losses, and how much each image weighs in it.
 
 Each is convex and never falls when a loss rises, so its derivative by the losses is a set of weights, and
-those weights make a weighted-mean problem whose optimum bounds the risk's from below.
+those weights make a weighted-mean problem whose optimum bounds the risk's from below. With a model and its
+penalty a risk is an objective, which is all that a solver sees.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
     from clarify_widget.arrays import Float64Array, IntArray
+    from clarify_widget.training.models import Evaluation, LinearModel
 
 
-class Risk(Protocol):
-    """A number made of losses, with its derivative by them."""
+class Objective(Protocol):
+    """K problems to minimise: a risk of each plus the model's penalty."""
 
-    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
-        """Return the risk and the (n,) weights of the images."""
+    @property
+    def model(self) -> LinearModel:
+        """Over what."""
+        ...
+
+    def evaluate(self, parameters: torch.Tensor, problems: Sequence[int], *, curvature: bool) -> Evaluation:
+        """Return values and gradients of some problems at parameters (len(problems), p)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedMean:
-    """The mean loss under fixed weights (n,) that sum to 1."""
+class WeightedMeans:
+    """The mean losses under K fixed sets of weights (K, n), each with sum 1."""
 
-    weights: Float64Array
+    model: LinearModel
+    weights: torch.Tensor
 
-    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
-        """Return the weighted mean and the weights."""
-        return float(self.weights @ losses), self.weights
+    def evaluate(self, parameters: torch.Tensor, problems: Sequence[int], *, curvature: bool) -> Evaluation:
+        """Return values and gradients of some problems at parameters (len(problems), p)."""
+        chosen = self.weights if len(problems) == len(self.weights) else self.weights[list(problems)]
+        return self.model.evaluate(parameters, chosen, curvature=curvature)
 
 
 class Cells:
@@ -65,25 +78,34 @@ class SoftMaximum:
 
     Attributes
     ----------
+    model
+        The linear model.
     cells
-        K cells.
+        M cells.
     prior
-        (K,) positive, sums to 1.
+        (M,) positive, sums to 1.
     temperature
         In nats; the lower, the closer.
     """
 
+    model: LinearModel
     cells: Cells
     prior: Float64Array
     temperature: float
 
-    def __call__(self, losses: Float64Array) -> tuple[float, Float64Array]:
-        """Return the soft maximum and the image weights of its tilted cell weights."""
+    def evaluate(self, parameters: torch.Tensor, problems: Sequence[int], *, curvature: bool) -> Evaluation:
+        """Return the one problem's value and gradient: one pass for the losses, one for their weights."""
+        assert list(problems) == [0]
+        losses = losses_of(self.model, parameters[0])
         tilted, log_total = self._tilt(losses)
-        return self.temperature * log_total, self.cells.spread(tilted)
+        found = self.model.evaluate(
+            parameters, image_weights(self.model, self.cells.spread(tilted)), curvature=curvature
+        )
+        weighted_mean = float(tilted @ self.cells.means(losses))
+        return replace(found, values=found.values + (self.temperature * log_total - weighted_mean))
 
     def tilt(self, losses: Float64Array) -> Float64Array:
-        """Return the (K,) cell weights: prior * exp(mean / temperature), normalised."""
+        """Return the (M,) cell weights: prior * exp(mean / temperature), normalised."""
         return self._tilt(losses)[0]
 
     def _tilt(self, losses: Float64Array) -> tuple[Float64Array, float]:
@@ -92,3 +114,16 @@ class SoftMaximum:
         powers = np.exp(scores - highest)
         total = powers.sum()
         return powers / total, float(highest + np.log(total))
+
+
+def losses_of(model: LinearModel, parameters: torch.Tensor) -> Float64Array:
+    """Return (n,) losses at parameters (p,)."""
+    losses: Float64Array = model.losses(parameters[None])[0].cpu().numpy()
+    return losses
+
+
+def image_weights(model: LinearModel, weights: Float64Array) -> torch.Tensor:
+    """Return weights (n,) or (K, n) as a (K, n) tensor where the model computes."""
+    import torch
+
+    return torch.from_numpy(np.atleast_2d(weights)).to(model.device)

@@ -1,37 +1,55 @@
-"""Rows as the solvers see them: unit length, then minus their mean over their standard deviation."""
+"""Rows as the solvers see them: unit length, then minus their mean over their standard deviation.
+
+Features may be larger than memory, so large ones stay where they are, in the caller's array or memory-mapped
+file, and only their n lengths, d means and d deviations are computed. A product with the standardised rows
+is then a product with the rows as they are, scaled and shifted afterwards (see `models.LinearModel`). Small
+ones are standardised once into a copy, the smallest in double precision.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import DataError
-from clarify_widget.training.head import unit_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from clarify_widget.arrays import Float64Array, FloatArray
 
-DOUBLE_PRECISION_LIMIT = 50_000_000  # numbers; larger features are kept in single precision while solving
+COPY_LIMIT = 2**24  # numbers: 64 MB in single precision; larger features are not copied
+DOUBLE_PRECISION_LIMIT = 2**21  # numbers; larger features are solved in single precision
+BLOCK_NUMBERS = 2**21  # of one block that is being measured
 
 
 @dataclass(frozen=True, eq=False)
 class StandardisedFeatures:
     """Training features prepared once, for many calls of `train_head` and `train_heads`.
 
+    The standardised row i is `(source[i] * inverse_length[i] - shift) / spread`.
+
     Attributes
     ----------
-    rows
-        (n, d) standardised.
+    source
+        (n, d) float16, float32 or float64: the raw features, or a standardised copy.
+    inverse_length
+        (n,); ones for a copy, 0 for rows of zeros.
+    shift, spread
+        (d,) mean and scale; zeros and ones for a copy.
     mean, scale
         (d,) of the unit-length rows; constant columns have scale 1.
     """
 
-    rows: FloatArray
+    source: npt.NDArray[Any]
+    inverse_length: Float64Array
+    shift: Float64Array
+    spread: Float64Array
     mean: Float64Array
     scale: Float64Array
 
@@ -39,34 +57,90 @@ class StandardisedFeatures:
     def of(cls, features: npt.ArrayLike | StandardisedFeatures) -> StandardisedFeatures:
         """Prepare raw features (n, d); what is prepared already is returned as it is.
 
+        A float16, float32 or float64 array, memory-mapped or not, is read block by block and never copied
+        whole, unless it is small.
+
         Raises
         ------
         DataError
-            When they are not 2-D numbers, or hold NaN or infinity.
+            When they are not 2-D numbers, hold NaN or infinity, or have no rows.
         """
         if isinstance(features, StandardisedFeatures):
             return features
-        raw = check_rows(features)
-        if not len(raw):
+        source = np.asarray(features)
+        check_rows(source[:0])
+        if not len(source):
             raise DataError("There are no images to train on.")
-        return cls(*standardise(raw))
+        if source.dtype not in (np.float16, np.float32, np.float64):
+            source = source.astype(np.float32)
+        inverse_length, mean, scale = _measure(source)
+        width = source.shape[1]
+        if source.size > COPY_LIMIT:
+            return cls(source, inverse_length, mean, scale, mean, scale)
+        copy = np.empty(source.shape, np.float64 if source.size <= DOUBLE_PRECISION_LIMIT else np.float32)
+        for part in blocks(len(source), width):
+            copy[part] = (_wide(source[part]) * inverse_length[part, None] - mean) / scale
+        return cls(copy, np.ones(len(source)), np.zeros(width), np.ones(width), mean, scale)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.source)
 
 
 def standardise(features: FloatArray) -> tuple[FloatArray, Float64Array, Float64Array]:
-    """Return unit-length rows minus their mean over their standard deviation, and those two (d,).
+    """Return all standardised rows (n, d) in one new array, and their mean and scale (d,)."""
+    inverse_length, mean, scale = _measure(features)
+    rows: FloatArray = (features * inverse_length[:, None].astype(features.dtype) - mean) / scale
+    return rows, mean, scale
 
-    Columns that are constant up to rounding keep scale 1.
+
+def blocks(n: int, width: int, numbers: int = BLOCK_NUMBERS) -> Iterator[slice]:
+    """Yield slices that cover n rows in order, each of so many rows that they hold about `numbers`."""
+    size = max(1, numbers // max(width, 1))
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _measure(source: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Return inverse lengths (n,), and mean and scale (d,) of the unit-length rows.
+
+    Blocks are merged as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+    computing sample variances" (1979).
     """
-    rows = unit_rows(features)
-    mean = rows.mean(axis=0)
-    scale = rows.std(axis=0)
+    n, width = source.shape
+    inverse_length = np.empty(n)
+    mean, squares = np.zeros(width), np.zeros(width)
+    for part in blocks(n, width):
+        rows = _wide(source[part])
+        inverse_length[part] = _inverse_lengths(source, part, rows)
+        rows *= inverse_length[part, None]
+        seen, size = part.start, len(rows)
+        block_mean = rows.mean(axis=0)
+        rows -= block_mean
+        distance = block_mean - mean
+        squares += np.einsum("ij,ij->j", rows, rows) + distance**2 * (seen * size / (seen + size))
+        mean += distance * (size / (seen + size))
+    scale = np.sqrt(squares / n)
     scale[scale <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1
     scale[scale == 0] = 1
-    rows -= mean
-    rows /= scale
-    if rows.size > DOUBLE_PRECISION_LIMIT:
-        return rows.astype(np.float32), mean, scale
-    return rows, mean, scale
+    return inverse_length, mean, scale
+
+
+def _inverse_lengths(source: npt.NDArray[Any], part: slice, rows: Float64Array) -> Float64Array:
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    if not np.isfinite(lengths).all() and not np.isfinite(rows).all():
+        raise _not_finite(source, part.start + int(np.argmin(np.isfinite(rows).all(axis=1))))
+    inverse: Float64Array = np.divide(1, lengths, out=np.zeros(len(rows)), where=lengths > 0)
+    return inverse
+
+
+def _not_finite(source: npt.NDArray[Any], first: int) -> DataError:
+    bad = sum(
+        int((~np.isfinite(source[part]).all(axis=1)).sum()) for part in blocks(len(source), source.shape[1])
+    )
+    return DataError(
+        f"features has NaN or infinity in {bad} of {len(source)} rows, the first at row {first}; "
+        "leave those images out or embed them again.",
+    )
+
+
+def _wide(rows: npt.NDArray[Any]) -> Float64Array:
+    return rows.astype(np.float64)
