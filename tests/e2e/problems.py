@@ -12,6 +12,7 @@ from clarify_widget import Session
 from clarify_widget.datasets import from_arrays
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError
+from clarify_widget.session import expected
 from clarify_widget.training import FitProgress
 
 if TYPE_CHECKING:
@@ -104,6 +105,20 @@ class WaitingSession(Session):
             if progress is not None:
                 progress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)))
         return super().retrain(objective, progress, cancelled, **settings)
+
+
+def hold_previews() -> threading.Event:
+    """Make whatever works out what retraining would give wait for an event; cancelled, it ends at once."""
+    gate, solve = threading.Event(), expected.train_heads
+
+    def wait(*arrays: Any, cancelled: Callable[[], bool], **settings: Any) -> Any:
+        while not gate.wait(0.02):
+            if cancelled():
+                raise CancelledError("Previews were cancelled.")
+        return solve(*arrays, cancelled=cancelled, **settings)
+
+    vars(expected)["train_heads"] = wait
+    return gate
 
 
 def waiting_session() -> WaitingSession:

@@ -69,6 +69,7 @@ def test_the_loop_goes_round_in_marimo(page: Page, tmp_path: Path) -> None:
         assert widget.threshold > best
         assert widget.sizes()[1] < with_before
         expect(page.get_by_text(f"python sees: {widget.threshold:.4f}")).to_be_visible()
+        widget.expect_previews()
         widget.keep()
         widget.retrain()
         expect(widget.get("comparison")).to_contain_text("Worst")

@@ -84,6 +84,7 @@ def test_a_person_types_red_and_sees_the_worst_group_go_up(notebook: NotebookPag
     shoot(notebook, widget, screenshots, "review")
 
     assert widget.try_phrase("red") > 0.5
+    widget.expect_previews()
     widget.drag_threshold(20)
     widget.slider.press("ArrowLeft")
     widget.get("threshold-best").click()
@@ -107,3 +108,69 @@ def test_a_word_that_the_demo_encoder_never_learned_is_named(page: Page, address
     widget = WidgetPage(page)
     widget.try_phrase("velvet")
     expect(widget.root).to_contain_text("does not know 'velvet'")
+
+
+KEPT = """
+import threading, time
+session.annotate("square", "red")
+session.annotate("oval", "blue")
+earlier = session.retraining
+"""
+BUSY = """
+deadline = time.monotonic() + 60
+while session.retraining is earlier and time.monotonic() < deadline:
+    time.sleep(0.02)
+print("retrained while this cell ran:", session.retraining is not earlier)
+"""
+HOLD = """
+gate, iterating, train = threading.Event(), threading.Event(), session.retrain
+
+def held(objective, progress, cancelled):
+    def wait(step):
+        progress(step)
+        iterating.set()
+        while not gate.wait(0.02) and not cancelled():
+            pass
+    return train(objective, wait, cancelled)
+
+session.retrain = held
+earlier = session.retraining
+"""
+
+
+def run(notebook: NotebookPage, source: str) -> str:
+    cell = notebook.append_cell(source)
+    notebook.run_cell(cell)
+    return notebook.text_of(cell)
+
+
+def test_retraining_ends_while_a_cell_runs_and_the_cell_goes_on(notebook: NotebookPage) -> None:
+    """The cell ends only when the retraining that the page asks for has ended."""
+    widget = WidgetPage(notebook.page)
+    run(notebook, KEPT)
+    busy = notebook.append_cell(BUSY)
+    notebook.start_cell(busy)
+    notebook.wait_until_running(busy)
+    widget.get("retrain").click()
+    notebook.wait_until_done(busy)
+    assert notebook.text_of(busy) == "retrained while this cell ran: True\n"
+    expect(widget.get("comparison")).to_contain_text(
+        run(notebook, "print(session.compare().sentence)").strip()
+    )
+
+
+def test_cancelled_retraining_leaves_the_head_from_before(notebook: NotebookPage) -> None:
+    widget = WidgetPage(notebook.page)
+    run(notebook, KEPT + HOLD)
+    widget.get("retrain").click()
+    assert run(notebook, "print(iterating.wait(60))") == "True\n"
+    expect(widget.get("progress")).to_be_visible()
+
+    widget.get("cancel").click()
+    expect(widget.root).to_contain_text("Cancelled; the model is as it was.")
+    expect(widget.get("retrain")).to_be_visible()
+    assert run(notebook, "print(session.retraining is earlier, gate.is_set())") == "True False\n"
+
+    run(notebook, "del session.retrain")
+    widget.get("retrain").click()
+    assert run(notebook, BUSY) == "retrained while this cell ran: True\n"

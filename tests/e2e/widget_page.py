@@ -96,8 +96,13 @@ class WidgetPage:
         expect(self.get("comparison")).to_be_visible()
         expect(self.get("retrain")).to_be_visible()
 
+    def expect_previews(self) -> None:
+        """Wait until every phrase in the history says what retraining with it would give."""
+        expect(self.get("expected")).to_have_count(self.get("history-item").count())
+
     def facts(self) -> dict[str, object]:
         """Everything that two views must agree on."""
+        self.expect_previews()
         return {
             "painted": self.painted,
             "score": self.get("error-score").all_text_contents(),
