@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import FloatArray
 
 DEFAULT_TEMPLATE = "an image of a {phrase}"
+
+CONTRAST = re.compile(r",\s*not\s+", re.IGNORECASE)
+"""What stands between a phrase and what it is meant as opposed to: "forest, not ocean"."""
 
 
 @runtime_checkable
@@ -47,7 +51,19 @@ def template_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "template", DEFAULT_TEMPLATE))
 
 
+def phrase_parts(phrase: str) -> tuple[str, tuple[str, ...]]:
+    """Return what a phrase says and what it is opposed to: ("forest", ("ocean",)) of "forest, not ocean".
+
+    A phrase with nothing on one side of the comma is taken as it is.
+    """
+    wanted, *opposed = (part.strip() for part in CONTRAST.split(phrase))
+    return (wanted, tuple(opposed)) if wanted and all(opposed) else (phrase, ())
+
+
 def unknown_words(encoder: Encoder, phrase: str) -> tuple[str, ...]:
     """Return the words of a phrase that the encoder says it never learned; empty when it cannot tell."""
     tell = getattr(encoder, "unknown_words", None)
-    return tuple(tell(phrase)) if callable(tell) else ()
+    if not callable(tell):
+        return ()
+    wanted, opposed = phrase_parts(phrase)
+    return tuple(dict.fromkeys(word for part in (wanted, *opposed) for word in tell(part)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from clarify_widget.datasets.dataset import UnreadableImage
 from clarify_widget.datasets.images import reason_of
-from clarify_widget.encoders.base import Encoder, template_of
+from clarify_widget.encoders.base import Encoder, phrase_parts, template_of
 from clarify_widget.encoders.cache import EmbeddingCache, pixels_identity
 from clarify_widget.errors import EncoderError, ImageReadError, PhraseError
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import ImageSequence
 
 MAX_PHRASE_LENGTH = 300
+
+_SAME_DIRECTION = 1e-4  # rounding in half-precision rows
 
 _OPENERS = min(8, os.cpu_count() or 1)
 _MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
@@ -101,7 +103,8 @@ def embed_phrase(encoder: Encoder, phrase: str, template: str | None = None) -> 
     encoder
         Its `encode_text` gets the whole sentence.
     phrase
-        1 to 300 characters once the space around it is gone.
+        1 to 300 characters once the space around it is gone. "forest, not ocean" is the direction from ocean
+        to forest: what all images have in common cancels, so it tells the two apart better than either word.
     template
         A sentence with {phrase} in it; by default the encoder's own.
 
@@ -113,15 +116,26 @@ def embed_phrase(encoder: Encoder, phrase: str, template: str | None = None) -> 
     Raises
     ------
     PhraseError
-        When the phrase is blank or longer than 300 characters.
+        When the phrase is blank, longer than 300 characters, or opposed to itself.
     EncoderError
         When the template lacks {phrase}, or the encoder answers with another shape, NaN or zero.
     """
     template = template_of(encoder) if template is None else template
     if "{phrase}" not in template:
         raise EncoderError(f"The template {template!r} has no {{phrase}} to put a phrase into.")
-    text = template.replace("{phrase}", check_phrase(phrase))
-    row: FloatArray = unit_rows_of(encoder, encoder.encode_text([text]), 1)[0]
+    wanted, opposed = phrase_parts(check_phrase(phrase))
+    texts = [template.replace("{phrase}", part) for part in (wanted, *opposed)]
+    rows = unit_rows_of(encoder, encoder.encode_text(texts), len(texts))
+    return _contrast(rows, phrase) if opposed else rows[0]
+
+
+def _contrast(rows: FloatArray, phrase: str) -> FloatArray:
+    """Return the unit direction from the mean of all rows but the first to the first."""
+    difference = rows[0] - rows[1:].mean(axis=0)
+    length = float(np.linalg.norm(difference))
+    if length < _SAME_DIRECTION:
+        raise PhraseError(f"{phrase!r} means the same on both sides of “not”; oppose two different things.")
+    row: FloatArray = difference / length
     return row
 
 

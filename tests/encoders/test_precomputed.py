@@ -8,6 +8,7 @@ import pytest
 
 from clarify_widget.datasets import ImageList
 from clarify_widget.encoders import PrecomputedEncoder, embed_images, embed_phrase, load
+from clarify_widget.encoders.base import phrase_parts
 from clarify_widget.errors import DataError, EncoderError, PhraseError
 
 PHRASES = ["red", "Forest Background", "near forest", "ocean"]
@@ -63,3 +64,30 @@ def test_table_is_an_encoder_like_any_other():
 def test_table_that_does_not_fit_is_a_data_error(phrases, rows, message):
     with pytest.raises(DataError, match=message):
         PrecomputedEncoder(phrases, rows)
+
+
+def test_a_phrase_opposed_to_another_is_the_direction_between_them():
+    rows = np.random.default_rng(0).normal(size=(3, 8))
+    encoder = PrecomputedEncoder(("forest", "ocean", "sky"), rows)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    for phrase, difference in {
+        "forest, not ocean": unit[0] - unit[1],
+        "Ocean,  NOT forest": unit[1] - unit[0],
+        "sky, not forest, not ocean": unit[2] - (unit[0] + unit[1]) / 2,
+    }.items():
+        np.testing.assert_allclose(
+            embed_phrase(encoder, phrase), difference / np.linalg.norm(difference), atol=1e-6
+        )
+
+
+def test_a_phrase_opposed_to_itself_or_to_an_unknown_one_is_one_clear_error():
+    encoder = PrecomputedEncoder(("forest", "ocean"), np.eye(2))
+    with pytest.raises(PhraseError, match="the same on both sides"):
+        embed_phrase(encoder, "forest, not Forest")
+    with pytest.raises(PhraseError, match="'desert' is not among them"):
+        embed_phrase(encoder, "forest, not desert")
+
+
+@pytest.mark.parametrize("phrase", ["not blond", "no, not", ", not red", "red, not ", "red, nothing"])
+def test_a_phrase_without_two_sides_is_taken_as_it_is(phrase):
+    assert phrase_parts(phrase) == (phrase, ())
