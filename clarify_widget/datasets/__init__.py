@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clarify_widget.datasets.arrays import from_arrays
+from clarify_widget.datasets.celeba import celeba
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
 from clarify_widget.datasets.folders import from_folder
 from clarify_widget.datasets.images import ImageList, open_image
@@ -18,6 +19,7 @@ __all__ = [
     "PlantedBias",
     "Split",
     "UnreadableImage",
+    "celeba",
     "from_arrays",
     "from_folder",
     "open_image",

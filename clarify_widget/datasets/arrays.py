@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clarify_widget.arrays import IntArray, check_labels
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
@@ -102,6 +105,20 @@ def from_arrays(
         test=splits.get("test"),
         group_names=groups_found if parts["groups"] else None,
     )
+
+
+def read_rows(rows: npt.ArrayLike | str | os.PathLike[str] | None, name: str) -> npt.ArrayLike | None:
+    """Return rows as they are, or those of a .npy file where a path is given; DataError when it is none."""
+    if not isinstance(rows, (str, os.PathLike)):
+        return rows
+    path = Path(rows).expanduser()
+    if not path.is_file():
+        raise DataError(f"There is no {path} to read the {name} from.")
+    try:
+        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is not a NumPy array file: {error}.") from error
+    return array
 
 
 def _parts_by_split(given: Mapping[str, Any], split: Any) -> dict[str, dict[str, Any]]:

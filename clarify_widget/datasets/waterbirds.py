@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from clarify_widget.datasets.arrays import from_arrays
+from clarify_widget.datasets.arrays import from_arrays, read_rows
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
+    import os
+
     from clarify_widget.datasets.dataset import Dataset
 
 CLASS_NAMES = ("landbird", "waterbird")
@@ -68,8 +69,8 @@ def waterbirds(
         groups=labels * 2 + places,
         split=parts,
         images=ImageList([base / file_name for file_name in file_names], file_names),
-        features=_rows(features, "features"),
-        embeddings=_rows(embeddings, "embeddings"),
+        features=read_rows(features, "features"),
+        embeddings=read_rows(embeddings, "embeddings"),
         class_names=CLASS_NAMES,
         group_names=GROUP_NAMES,
     )
@@ -109,16 +110,3 @@ def _image_folder(folder: Path, file_names: list[str]) -> Path:
         f"None of the {len(file_names):,} images of metadata.csv exists, neither {folder / file_names[0]} "
         f"nor {folder / 'images' / file_names[0]}. {_ORIGIN}.",
     )
-
-
-def _rows(rows: npt.ArrayLike | str | os.PathLike[str] | None, name: str) -> npt.ArrayLike | None:
-    if not isinstance(rows, (str, os.PathLike)):
-        return rows
-    path = Path(rows).expanduser()
-    if not path.is_file():
-        raise DataError(f"There is no {path} to read the {name} from.")
-    try:
-        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a NumPy array file: {error}.") from error
-    return array
