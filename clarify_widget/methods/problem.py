@@ -11,6 +11,7 @@ import numpy as np
 from clarify_widget.concepts import unit_similarities
 from clarify_widget.errors import DataError
 from clarify_widget.training import train_head
+from clarify_widget.training.reference import LEARNING_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,8 @@ class Problem:
         Strength of the penalty of every head, unless a method chooses its own.
     seed
         For methods with chance in them.
+    learning_rate
+        Of the published recipe: 0.01 for Waterbirds, 0.1 for CelebA.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class Problem:
     words: Words
     l2: float = 1e-2
     seed: int = 0
+    learning_rate: float = LEARNING_RATE
 
     def __post_init__(self) -> None:
         """Check that every method will find what it needs."""

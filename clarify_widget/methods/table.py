@@ -150,6 +150,7 @@ def _train_reference(problem: Problem, objective: str, slices: IntArray | None =
         objective,
         slices,
         train.groups,
+        learning_rate=problem.learning_rate,
         seed=problem.seed,
         num_classes=problem.dataset.num_classes,
     )
@@ -163,6 +164,8 @@ METHODS: tuple[Method, ...] = (
     Method("class-balanced", LABELS, _CLARIFY, _exact("class_balanced")),
     Method("worst-class", LABELS, _CLARIFY, _exact("worst_class")),
     Method("ERM, published recipe", LABELS, _CLARIFY, _reference("erm")),
+    Method("class-balanced, published recipe", LABELS, _CLARIFY, _reference("class_balanced")),
+    Method("worst-class, published recipe", LABELS, _CLARIFY, _reference("worst_class")),
     Method(
         "Clarify (slice-balanced)",
         FEEDBACK,
