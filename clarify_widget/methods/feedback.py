@@ -19,6 +19,7 @@ from scipy.special import expit
 from clarify_widget.concepts import error_score
 from clarify_widget.encoders.embed import embed_phrase
 from clarify_widget.errors import DataError, EmptySliceError
+from clarify_widget.methods.choice import choose_by_worst_cell
 from clarify_widget.methods.logit_adjustment import train_group_logit_adjustment
 from clarify_widget.methods.problem import embeddings_of, features_of
 from clarify_widget.training import train_head
@@ -26,9 +27,10 @@ from clarify_widget.training import train_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from clarify_widget.arrays import BoolArray, Float64Array, FloatArray, IntArray
+    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
     from clarify_widget.concepts import ErrorScore
     from clarify_widget.datasets.dataset import Split
+    from clarify_widget.methods.choice import Choice
     from clarify_widget.methods.problem import Classifier, Problem
     from clarify_widget.training import LinearHead
 
@@ -174,7 +176,7 @@ def train_slice_logit_adjustment(problem: Problem, slicing: Slicing) -> Classifi
         return problem.erm
     ids = slicing.check_train(problem)
     labels = problem.train.labels
-    _, cells = np.unique(np.where(ids >= 0, ids, 2 * len(slicing.cuts) + labels), return_inverse=True)
+    _, cells = np.unique(_whole(ids, labels), return_inverse=True)
     class_of_cell = labels[np.unique(cells, return_index=True)[1]]
     return train_group_logit_adjustment(features_of(problem.train), cells, class_of_cell, l2=problem.l2)
 
@@ -225,17 +227,18 @@ def train_product_of_phrases(problem: Problem) -> LinearHead:
 
 
 def choose_l2(
-    problem: Problem, slicing: Slicing, train: Callable[[float], Classifier], grid: Sequence[float] = L2_GRID
-) -> Classifier:
+    problem: Problem, slicing: Slicing, train: Callable[[float], LinearHead], grid: Sequence[float] = L2_GRID
+) -> Choice:
     """Return the head of the penalty whose worst validation slice has the highest accuracy.
 
-    Slices are known on validation also, so no group label is needed. Among equals the strongest penalty wins.
+    Slices are known on validation also, so no group label is needed; a class without a cut is one slice.
     """
-    heads = [train(l2) for l2 in grid]
-    ids = _cells_of(problem, slicing)
-    correct = [head.predict(features_of(problem.val)) == problem.val.labels for head in heads]
-    worst = [_worst_accuracy(right, ids) for right in correct]
-    return heads[max(range(len(grid)), key=lambda number: (worst[number], grid[number]))]
+    return choose_by_worst_cell(
+        (({"l2": l2}, train(l2)) for l2 in grid),
+        features_of(problem.val),
+        problem.val.labels,
+        _whole(slicing.ids(problem.val), problem.val.labels),
+    )
 
 
 def _phrase_rows(problem: Problem, most: int | None = None) -> dict[int, FloatArray]:
@@ -281,14 +284,9 @@ def _train(problem: Problem, objective: str, slices: IntArray, l2: float | None)
     )
 
 
-def _cells_of(problem: Problem, slicing: Slicing) -> IntArray:
-    """Return (n_val,) slices, with every class without a cut as one cell of its own."""
-    ids = slicing.ids(problem.val)
-    return np.where(ids >= 0, ids, 2 * len(slicing.cuts) + problem.val.labels)
-
-
-def _worst_accuracy(correct: BoolArray, cells: IntArray) -> float:
-    return min(float(correct[cells == cell].mean()) for cell in np.unique(cells))
+def _whole(ids: IntArray, labels: IntArray) -> IntArray:
+    """Return slices (n,), with every class without a cut as one slice of its own."""
+    return np.where(ids >= 0, ids, ids.max(initial=-1) + 1 + labels)
 
 
 def _unit(row: FloatArray) -> FloatArray:

@@ -44,18 +44,21 @@ class Words:
         Text feedback: for a class, phrases that tell its right from its wrong images, best first.
     spurious_prompts
         Prompts of the spurious attribute's values, for the projections of Chuang et al.
+    positive_pairs
+        Pairs of prompts of one class with different values of the attribute, for the calibrated projection.
     reject_pairs, accept_pairs
         Pairs of texts whose differences RoboShot removes from, and strengthens in, the images.
     templates
         Sentences with {phrase} for the ensembled prompt; () where the encoder takes bare phrases only.
     class_nouns
-        What the templates are filled with, one a class; () means the class prompts.
+        What the templates are filled with, one a class.
     """
 
     class_prompts: tuple[str, ...]
     group_prompts: tuple[str, ...] = ()
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spurious_prompts: tuple[str, ...] = ()
+    positive_pairs: tuple[tuple[str, str], ...] = ()
     reject_pairs: tuple[tuple[str, str], ...] = ()
     accept_pairs: tuple[tuple[str, str], ...] = ()
     templates: tuple[str, ...] = ()
@@ -151,9 +154,23 @@ class Problem:
         """Return (len(texts), e) unit rows of texts as they are."""
         return self.encoder.encode_text(texts)
 
+    def text_pairs(self, pairs: tuple[tuple[str, str], ...]) -> FloatArray:
+        """Return (len(pairs), 2, e) unit rows of pairs of texts."""
+        rows = self.text(tuple(text for pair in pairs for text in pair))
+        paired: FloatArray = rows.reshape(len(pairs), 2, -1)
+        return paired
+
     def similarities(self, phrase: FloatArray, split: Split) -> FloatArray:
         """Return (n,) similarities of a split with a text row (e,)."""
         return unit_similarities(embeddings_of(split), phrase)
+
+    def class_of_group(self) -> IntArray:
+        """Return (G,) the class that each group is a part of."""
+        groups = self.test.groups
+        assert groups is not None
+        classes = np.zeros(len(self.dataset.group_names or ()), dtype=np.int64)
+        classes[groups] = self.test.labels
+        return classes
 
     def train_group_sizes(self) -> IntArray | None:
         """Return (G,) numbers of training images a group, where groups are known."""

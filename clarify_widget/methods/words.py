@@ -7,6 +7,9 @@ from clarify_widget.methods.problem import Words
 WATERBIRDS = Words(
     class_prompts=("landbird", "waterbird"),
     phrases={"landbird": ("ocean", "water"), "waterbird": ("forest", "trees")},
+    spurious_prompts=("land background", "water background"),
+    reject_pairs=(("land background", "water background"),),
+    accept_pairs=(("songbird", "seagull"),),
 )
 """Phrases as in the paper's expert annotation and its users' best ones (Table 3)."""
 
