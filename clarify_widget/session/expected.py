@@ -18,7 +18,7 @@ from clarify_widget.errors import CancelledError, EmptySliceError
 from clarify_widget.evaluation import CellAccuracy, accuracy_by_cell, paired_test
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.memory import Memory
-from clarify_widget.session.origin import Origin
+from clarify_widget.session.origin import EXACT, Origin
 from clarify_widget.session.results import Expected
 from clarify_widget.training import LinearHead, sample_weights, train_heads
 
@@ -147,7 +147,7 @@ class _Retrainer:
             encoder=session.encoder.name,
             objective="slice_balanced",
             l2=session.l2,
-            solver="exact",
+            solver=EXACT,
         )
         self._cancelled = cancelled
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from clarify_widget.session.session import Session
 
 
+EXACT = "exact"
+"""The solver whose heads come with a proof of how far from the optimum they can be at most."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """What somebody else needs to know to compute a number again.
@@ -22,9 +26,10 @@ class Origin:
     encoder
         The space that phrases are compared in.
     objective, l2, solver
-        How the head that is judged was trained; empty and None for a model from outside.
-    seed
-        None: nothing was random.
+        How the head that is judged was trained; empty and None for a model from outside. The "exact" solver
+        has no randomness.
+    stopped_because
+        Why the solver stopped; with the seed, where something was random.
     """
 
     dataset: str = ""
@@ -34,16 +39,16 @@ class Origin:
     objective: str = ""
     l2: float | None = None
     solver: str = ""
-    seed: int | None = None
+    stopped_because: str = ""
 
     def __str__(self) -> str:
         """Return one line for people."""
         parts = [f"{self.images:,} {self.split} images of {self.dataset}", f"encoder {self.encoder}"]
         if self.objective:
             parts.append(f"{self.objective} head, l2 {self.l2:g}, {self.solver} solver")
+            parts.append("no randomness" if self.solver == EXACT else self.stopped_because)
         else:
             parts.append("a model from outside")
-        parts.append("no randomness" if self.seed is None else f"seed {self.seed}")
         return "; ".join(parts)
 
 
@@ -52,4 +57,10 @@ def origin_of(session: Session, split: str, images: int, head: object) -> Origin
     about = Origin(session.dataset.name, split, images, session.encoder.name)
     if not isinstance(head, LinearHead):
         return about
-    return replace(about, objective=head.objective, l2=head.l2, solver="exact")
+    return replace(
+        about,
+        objective=head.objective,
+        l2=head.l2,
+        solver=EXACT if head.report.duality_gap is not None else "uncertified",
+        stopped_because=head.report.stopped_because,
+    )

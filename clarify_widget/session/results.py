@@ -121,7 +121,7 @@ class Expected:
     reason
         Why there is nothing to expect, such as a side without training images; else empty.
     origin
-        What it was computed on; seed None, because nothing is random.
+        What it was computed on; nothing is random.
     """
 
     class_name: str

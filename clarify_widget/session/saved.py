@@ -128,6 +128,7 @@ def _description(session: Session) -> dict[str, Any]:
             "before": _head_description(session.head),
             "after": _head_description(session.retrained),
         },
+        "comparison": _comparison_description(session),
         "retrained_with": [] if retraining is None else [asdict(kept) for kept in retraining.annotations],
     }
 
@@ -152,6 +153,14 @@ def _head_description(head: object) -> dict[str, Any] | None:
     if not isinstance(head, LinearHead):
         return None
     return {"objective": head.objective, "l2": head.l2}
+
+
+def _comparison_description(session: Session) -> dict[str, Any] | None:
+    """Return before and after for people who read the file; `load_session` computes them again."""
+    if session.retraining is None:
+        return None
+    comparison = session.retraining.comparison
+    return {"sentence": comparison.sentence, "origin": asdict(comparison.origin)}
 
 
 def _move_in(draft: Path, folder: Path, old: Path) -> None:

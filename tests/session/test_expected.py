@@ -286,7 +286,7 @@ def test_expected_says_where_it_comes_from(tried):
         400,
         "planted words",
     )
-    assert (origin.objective, origin.l2, origin.seed) == ("slice_balanced", tried.l2, None)
+    assert (origin.objective, origin.l2, origin.solver) == ("slice_balanced", tried.l2, "exact")
     assert "no randomness" in str(origin)
 
 

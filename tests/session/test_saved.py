@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -28,6 +29,14 @@ def test_a_saved_session_comes_back_whole_without_its_data_set(used, tmp_path):
     assert loaded.predictions("val").tolist() == used.predictions("val").tolist()
     assert str(loaded.compare()) == str(used.compare())
     np.testing.assert_array_equal(loaded.sample_weights(), used.sample_weights())
+
+
+def test_the_file_says_where_before_and_after_come_from(used, tmp_path):
+    description = json.loads((used.save(tmp_path / "session") / "session.json").read_text())
+    comparison = used.compare()
+    assert description["comparison"]["sentence"] == comparison.sentence
+    assert description["comparison"]["origin"] == asdict(comparison.origin)
+    assert description["history"][0]["origin"]["encoder"] == "planted words"
 
 
 def test_a_saved_session_goes_on(used, tmp_path):

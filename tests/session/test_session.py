@@ -187,8 +187,21 @@ def test_every_result_says_where_it_comes_from(session):
     )
     assert (reviewed.encoder, reviewed.objective, reviewed.l2) == ("planted words", "erm", session.l2)
     assert (retrained.split, retrained.images, retrained.objective) == ("test", 800, "worst_slice")
-    assert retrained.seed is None
+    assert retrained.solver == "exact"
+    assert retrained.stopped_because == session.retrained.report.stopped_because
     assert str(retrained) in str(comparison)
+
+
+def test_head_of_the_published_recipe_carries_its_seed_into_every_result():
+    planted = planted_dataset()
+    head = cw.train_head(planted.train.embeddings, planted.train.labels, solver="reference")
+    session = cw.Session(planted, planted_encoder(), head=head)
+    session.fit()
+
+    origin = session.score("square", "red").origin
+
+    assert origin.solver == "uncertified"
+    assert "(seed 0)" in str(origin)
 
 
 def test_without_groups_the_worst_slice_is_judged():
