@@ -10,6 +10,7 @@ import numpy as np
 from clarify_widget.arrays import check_rows
 from clarify_widget.concepts.bias_to_text import clip_score, has_keyword
 from clarify_widget.concepts.error_score import error_score
+from clarify_widget.concepts.significance import best_of_random
 from clarify_widget.errors import DataError
 from clarify_widget.evaluation.metrics import CellAccuracy
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from clarify_widget.arrays import BoolArray, FloatArray
     from clarify_widget.concepts.error_score import ErrorScore
+    from clarify_widget.concepts.significance import BestOfRandom
 
 Membership = Literal["captions", "similarity"]
 
@@ -38,12 +40,15 @@ class KeywordRow:
         The images that have the keyword: how many, how many right, accuracy and its Wilson interval.
     error_score
         Clarify's score of the same keyword, with threshold, direction and p-value.
+    corrected_p_value
+        That p-value, corrected for the number of keywords in the table.
     """
 
     keyword: str
     clip_score: float
     subgroup: CellAccuracy
     error_score: ErrorScore
+    corrected_p_value: float
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,14 @@ class KeywordTable:
     membership
         Whether an image has a keyword by its "captions", or by "similarity" above the Error Score's
         threshold.
+    chance
+        What the best of as many meaningless keywords would score.
     """
 
     rows: tuple[KeywordRow, ...]
     overall: CellAccuracy
     membership: Membership
+    chance: BestOfRandom
 
     def __str__(self) -> str:
         """Return the table as text, one keyword a line."""
@@ -97,7 +105,7 @@ class KeywordTable:
         turned = any(row.error_score.direction < 0 for row in self.rows)
         return (
             f"The model is right on {_accuracy(self.overall)} of the {self.overall.size:,} images of this "
-            f"class. An image has a keyword where {how}."
+            f"class. An image has a keyword where {how}. {self.chance.sentence}"
             + (
                 ' "(right)": the images that the model gets right are the more similar ones.'
                 if turned
@@ -111,6 +119,9 @@ def keyword_table(
     similarities: npt.ArrayLike,
     correct: npt.ArrayLike,
     captions: Sequence[str] | None = None,
+    *,
+    permutations: int = 1000,
+    seed: int = 0,
 ) -> KeywordTable:
     """Judge keywords, or phrases, on one class by the scores of Bias-to-Text and of Clarify.
 
@@ -125,6 +136,8 @@ def keyword_table(
     captions
         n captions. Without them an image has a keyword when its similarity is above the threshold of the
         keyword's Error Score.
+    permutations, seed
+        Of the corrected p-values, as `best_of_random` takes them.
 
     Returns
     -------
@@ -147,14 +160,22 @@ def keyword_table(
     Biases through Keyword Explanation" (CVPR 2024).
     """
     rows, right = _check(keywords, similarities, correct, captions)
+    chance = best_of_random(rows, right, permutations=permutations, seed=seed)
     made = [
-        _row(keyword, row, right, None if captions is None else has_keyword(captions, keyword))
-        for keyword, row in zip(keywords, rows, strict=True)
+        _row(
+            keyword,
+            row,
+            right,
+            None if captions is None else has_keyword(captions, keyword),
+            float(corrected),
+        )
+        for keyword, row, corrected in zip(keywords, rows, chance.p_values, strict=True)
     ]
     return KeywordTable(
         tuple(sorted(made, key=lambda row: -row.clip_score)),
         CellAccuracy("all images", len(right), int(right.sum())),
         "similarity" if captions is None else "captions",
+        chance,
     )
 
 
@@ -181,15 +202,26 @@ def _check(
     return rows, right
 
 
-def _row(keyword: str, similarities: FloatArray, correct: BoolArray, has: BoolArray | None) -> KeywordRow:
+def _row(
+    keyword: str, similarities: FloatArray, correct: BoolArray, has: BoolArray | None, corrected: float
+) -> KeywordRow:
     wrong, right = similarities[~correct], similarities[correct]
     score = error_score(wrong, right)
     members = similarities > score.threshold if has is None else has
     subgroup = CellAccuracy(keyword, int(members.sum()), int((members & correct).sum()))
-    return KeywordRow(keyword, clip_score(wrong, right), subgroup, score)
+    return KeywordRow(keyword, clip_score(wrong, right), subgroup, score, corrected)
 
 
-_TITLES = ("Keyword", "CLIP score", "Subgroup accuracy", "95 % interval", "N", "Error Score", "p-value")
+_TITLES = (
+    "Keyword",
+    "CLIP score",
+    "Subgroup accuracy",
+    "95 % interval",
+    "N",
+    "Error Score",
+    "p",
+    "corrected p",
+)
 
 
 def _cells(row: KeywordRow) -> tuple[str, ...]:
@@ -202,8 +234,13 @@ def _cells(row: KeywordRow) -> tuple[str, ...]:
         f"{100 * low:.1f}-{100 * high:.1f}" if subgroup.size else "-",
         f"{subgroup.size:,}",
         f"{score.score:.2f}" + (" (right)" if score.direction < 0 else ""),
-        "< 0.001" if score.p_value < 0.001 else f"{score.p_value:.2g}",
+        _p_value(score.p_value),
+        _p_value(row.corrected_p_value),
     )
+
+
+def _p_value(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.2g}"
 
 
 def _accuracy(cell: CellAccuracy) -> str:

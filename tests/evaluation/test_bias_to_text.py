@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ks_2samp
 
+from clarify_widget.concepts import best_of_random
 from clarify_widget.errors import DataError, PhraseError, ScoreError
 from clarify_widget.evaluation.bias_to_text import keyword_table
 
@@ -52,6 +53,16 @@ def test_without_captions_an_image_has_a_keyword_above_the_threshold_of_its_erro
         assert row.error_score.p_value == pytest.approx(expected.pvalue)
 
 
+def test_p_values_are_also_corrected_for_the_number_of_keywords():
+    similar = similarities(6)
+    table = keyword_table(list("abcdef"), similar, CORRECT, permutations=199, seed=3)
+    chance = best_of_random(similar, CORRECT, permutations=199, seed=3)
+    assert (table.chance.seed, table.chance.permutations) == (3, 199)
+    for row in table.rows:
+        assert row.corrected_p_value == chance.p_values["abcdef".index(row.keyword)]
+    assert chance.sentence in str(table)
+
+
 def test_rows_come_by_falling_clip_score():
     similar = similarities(5)
     table = keyword_table(list("abcde"), similar, CORRECT)
@@ -66,8 +77,9 @@ def test_printed_and_in_a_notebook_it_shows_what_table_2_shows_and_the_error_sco
     similar[1] = np.where(CORRECT, 0.25, 0.2)
     table = keyword_table(["goat", "<herd>"], similar, CORRECT, CAPTIONS)
     lines = str(table).splitlines()
-    assert lines[1].split() == ["goat", "5.00", "40.0%", "11.8-76.9", "5", "1.00", "0.0095"]
-    assert lines[2].split() == ["<herd>", "-5.00", "-", "-", "0", "1.00", "(right)", "0.0095"]
+    corrected = f"{table.chance.p_values[0]:.2g}"
+    assert lines[1].split() == ["goat", "5.00", "40.0%", "11.8-76.9", "5", "1.00", "0.0095", corrected]
+    assert lines[2].split() == ["<herd>", "-5.00", "-", "-", "0", "1.00", "(right)", "0.0095", corrected]
     assert "60.0% of the 10 images" in lines[3]
     html = table._repr_html_()
     assert "&lt;herd&gt;" in html
@@ -82,6 +94,7 @@ def test_printed_and_in_a_notebook_it_shows_what_table_2_shows_and_the_error_sco
         ({"keywords": ["a", "a"]}, DataError, "more than once"),
         ({"keywords": ["a", " "], "captions": CAPTIONS}, PhraseError, "blank"),
         ({"keywords": ["a"]}, DataError, "one row a keyword"),
+        ({"permutations": 3}, DataError, "at least 19"),
         ({"correct": CORRECT[:-1]}, DataError, "one row a keyword"),
         ({"correct": CORRECT.astype(int)}, DataError, "one boolean an image"),
         ({"correct": np.ones(10, dtype=bool)}, ScoreError, "no wrong images"),
