@@ -9,6 +9,7 @@ import numpy as np
 
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import DataError
+from clarify_widget.methods.zero_shot import CLIP_LOGIT_SCALE
 from clarify_widget.training.head import unit_rows
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.methods.zero_shot import ZeroShotHead
     from clarify_widget.training import LinearHead
-
-CLIP_LOGIT_SCALE = 100.0
-"""What CLIP multiplies cosines by to make logits of them (Radford et al., ICML 2021, section 2.5)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float64Array
     from clarify_widget.encoders.base import Encoder
 
+CLIP_LOGIT_SCALE = 100.0
+"""What CLIP multiplies cosines by to make logits of them (Radford et al., ICML 2021, section 2.5)."""
+
 
 @dataclass(frozen=True, eq=False)
 class ZeroShotHead:
