@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from clarify_widget.errors import DataError
-from clarify_widget.training import FitReport, LinearHead, StandardisedFeatures, train_head, train_heads
+from clarify_widget.training import FitReport, LinearHead, StandardisedFeatures, train_head
 from clarify_widget.training.checks import check_groups, check_training_labels
 
 if TYPE_CHECKING:
@@ -95,11 +95,13 @@ def train_dfr(
             prepared, classes, sample_weight=counts, l2=l2, num_classes=num_classes, initial=initial
         )
         return _mean_head([head], f"upsample (seed {seed})")
-    # Images that are not drawn weigh nothing, so that all draws are normalised alike.
-    drawn = np.zeros((draws, len(cells)))
-    for weights in drawn:
-        weights[subsample(cells, rng)] = 1
-    heads = train_heads(prepared, classes, drawn, l2=l2, num_classes=num_classes, initial=initial)
+    heads: list[LinearHead] = []
+    for _ in range(draws):
+        drawn = subsample(cells, rng)
+        start = heads[-1] if heads else initial
+        heads.append(
+            train_head(prepared.take(drawn), classes[drawn], l2=l2, num_classes=num_classes, initial=start)
+        )
     return _mean_head(heads, f"subsample, {draws} draws (seed {seed})")
 
 

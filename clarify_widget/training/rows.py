@@ -8,7 +8,7 @@ ones are standardised once into a copy, the smallest in double precision.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from clarify_widget.arrays import Float64Array, FloatArray
+    from clarify_widget.arrays import Float64Array, FloatArray, IntArray
 
 COPY_LIMIT = 2**24  # numbers: 64 MB in single precision; larger features are not copied
 DOUBLE_PRECISION_LIMIT = 2**21  # numbers; larger features are solved in single precision
@@ -81,6 +81,10 @@ class StandardisedFeatures:
         for part in blocks(len(source), width):
             copy[part] = (_wide(source[part]) * inverse_length[part, None] - mean) / scale
         return cls(copy, np.ones(len(source)), np.zeros(width), np.ones(width), mean, scale)
+
+    def take(self, chosen: IntArray) -> StandardisedFeatures:
+        """Return some rows, normalised as all of them together were."""
+        return replace(self, source=self.source[chosen], inverse_length=self.inverse_length[chosen])
 
     def __len__(self) -> int:
         return len(self.source)
