@@ -10,22 +10,24 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sections import write_section
 
 import clarify_widget as cw
 from clarify_widget.encoders.preparation import prepare
-from clarify_widget.methods import words
-from clarify_widget.methods.league import League, resampled, run_league
-from clarify_widget.methods.problem import Problem, Words
+from clarify_widget.methods import League, Problem, Words, resampled, run_league, words
 from clarify_widget.methods.table import FEEDBACK, LABELS
+from clarify_widget.methods.zero_shot import imagenet_templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NAMES = ("shorebirds", "sprites", "planted")
 WATERBIRDS_L2 = 0.3  # as in notebooks/waterbirds.ipynb
 DRAWN_L2 = 0.01
 FEATURE_STEP = 0.0235  # the stored features are whole numbers of these
@@ -50,8 +52,9 @@ def waterbirds(root: Path) -> Callable[[int], Problem]:
 def drawn(draw: Callable[[int], cw.Dataset], said: Words) -> Callable[[int], Problem]:
     """Return drawn images, which each seed draws anew."""
     encoder = cw.encoders.load("demo")
+    templated = replace(said, templates=imagenet_templates())
     return lambda seed: Problem(
-        prepare(draw(seed), encoder, None, None), encoder, said, l2=DRAWN_L2, seed=seed
+        prepare(draw(seed), encoder, None, None), encoder, templated, l2=DRAWN_L2, seed=seed
     )
 
 
@@ -85,6 +88,8 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("outputs"), help="folder for league-NAME.md and .json"
     )
+    parser.add_argument("--page", type=Path, help="page to put the table into, such as docs/league.md")
+    parser.add_argument("--page", type=Path, help="page to put the table into, such as docs/league.md")
     arguments = parser.parse_args()
 
     started = time.perf_counter()
@@ -93,25 +98,34 @@ def main() -> None:
         seeds=range(arguments.seeds),
         progress=lambda what, done: print(f"{done:4.0%} {what}", flush=True),
     )
-    print(f"{league.dataset}; {time.perf_counter() - started:.0f} s")
+    name = arguments.data if arguments.data in NAMES else "waterbirds"
     print(league)
-    write(league, arguments.out, arguments.data)
+    print(f"{time.perf_counter() - started:.0f} s")
+    write(league, arguments.out / f"league-{name}")
+    if arguments.page is not None:
+        write_section(arguments.page, f"league {name}", f"{summary(league)}\n\n{league.to_markdown()}")
+    print(summary(league))
+    print(f"recovered_share {league.recovered(league.best(FEEDBACK)):.3f}")
+
+
+def summary(league: League) -> str:
+    """Return the result in words."""
     feedback, labels = league.best(FEEDBACK), league.best(LABELS)
-    print(
-        f"best with text feedback: {feedback.method.name}, worst group {feedback.worst_group}; "
-        f"best with labels only: {labels.method.name}, {labels.worst_group}"
+    return (
+        f"{league.dataset}; {len(league.seeds)} seeds; test accuracy in percent with 95 % intervals.\n"
+        f"Best with text feedback: {feedback.method.name}, worst group {feedback.worst_group}, which is "
+        f"{league.recovered(feedback):.0%} of the oracle's gain over ERM.\n"
+        f"Best with labels only: {labels.method.name}, worst group {labels.worst_group}."
     )
-    print(f"recovered_share {league.recovered(feedback):.3f}")
 
 
-def write(league: League, folder: Path, data: str) -> None:
+def write(league: League, stem: Path) -> None:
     """Write the table for people and for machines."""
-    name = data if data in {"shorebirds", "sprites", "planted"} else "waterbirds"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"league-{name}.md").write_text(league.to_markdown(), encoding="utf-8")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".md").write_text(league.to_markdown(), encoding="utf-8")
     content = json.dumps(league.to_dict(), indent=1, ensure_ascii=False)
-    (folder / f"league-{name}.json").write_text(content + "\n", encoding="utf-8")
-    print(f"wrote {folder / f'league-{name}.md'} and .json")
+    stem.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
+    print(f"wrote {stem}.md and .json")
 
 
 if __name__ == "__main__":

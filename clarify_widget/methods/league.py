@@ -81,7 +81,7 @@ class LeagueRow:
         return _estimate([_known(evaluation.gap) for evaluation in self.evaluations])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class League:
     """What `run_league` found.
 
@@ -147,6 +147,10 @@ class League:
         cells.insert(0, ["inputs", "method", "worst group", "adj. average", "gap", "recovered"])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+    def __repr__(self) -> str:
+        """Return what it was played on instead of every count."""
+        return f"<League of {len(self.rows)} methods on {self.dataset}; {len(self.seeds)} seeds>"
 
     def _repr_html_(self) -> str:
         """Return the table as a notebook shows it."""

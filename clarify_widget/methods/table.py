@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from clarify_widget.errors import DataError
+from clarify_widget.methods.adapters import (
+    train_contrastive_adapter,
+    train_erm_adapter,
+    train_linear_adapter,
+)
 from clarify_widget.methods.afr import choose_afr
 from clarify_widget.methods.choice import choose_by_worst_cell
 from clarify_widget.methods.dfr import train_dfr
@@ -177,6 +182,26 @@ def _wise_ft(problem: Problem) -> Predict:
     return on_embeddings(wise_ft(class_prompt_head(problem), trained))
 
 
+def _linear_adapter(problem: Problem) -> Predict:
+    return on_embeddings(train_linear_adapter(*_adapter_input(problem), seed=problem.seed))
+
+
+def _erm_adapter(problem: Problem) -> Predict:
+    return on_embeddings(train_erm_adapter(*_adapter_input(problem), seed=problem.seed))
+
+
+def _contrastive_adapter(problem: Problem) -> Predict:
+    return on_embeddings(train_contrastive_adapter(*_adapter_input(problem), seed=problem.seed))
+
+
+def _adapter_input(
+    problem: Problem,
+) -> tuple[FloatArray, IntArray, FloatArray, tuple[FloatArray, IntArray]]:
+    train, val = problem.train, problem.val
+    prompts = problem.text(problem.words.class_prompts)
+    return embeddings_of(train), train.labels, prompts, (embeddings_of(val), val.labels)
+
+
 def _ppa(problem: Problem) -> Predict:
     train = problem.train
     names = problem.text(problem.words.class_prompts)
@@ -326,6 +351,9 @@ METHODS: tuple[Method, ...] = (
     Method("JTT", LABELS, "Liu et al., JTT (ICML 2021)", _jtt),
     Method("AFR", LABELS, "Qiu et al., AFR (ICML 2023)", _afr),
     Method("WiSE-FT", LABELS, "Wortsman et al., WiSE-FT (CVPR 2022)", _wise_ft),
+    Method("linear adapter", LABELS, _ADAPTERS, _linear_adapter),
+    Method("ERM adapter", LABELS, _ADAPTERS, _erm_adapter),
+    Method("contrastive adapter", LABELS, _ADAPTERS, _contrastive_adapter),
     Method("PPA", LABELS, _PPA, _ppa),
     Method(
         "Clarify (slice-balanced)",

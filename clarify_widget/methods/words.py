@@ -22,6 +22,14 @@ SHOREBIRDS = Words(
         "an image of a land bird in the forest",
     ),
     phrases={"water bird": ("forest", "trees"), "land bird": ("water", "ocean")},
+    spurious_prompts=("an image of the water", "an image of the forest"),
+    positive_pairs=(
+        ("an image of a water bird on the water", "an image of a water bird in the forest"),
+        ("an image of a land bird on the water", "an image of a land bird in the forest"),
+    ),
+    reject_pairs=(("an image of the water", "an image of the forest"),),
+    accept_pairs=(("an image of a water bird", "an image of a land bird"),),
+    class_nouns=("water bird", "land bird"),
 )
 
 SPRITES = Words(
@@ -33,4 +41,12 @@ SPRITES = Words(
         "an image of a red oval",
     ),
     phrases={"square": ("red",), "oval": ("blue",)},
+    spurious_prompts=("an image of a blue shape", "an image of a red shape"),
+    positive_pairs=(
+        ("an image of a blue square", "an image of a red square"),
+        ("an image of a blue oval", "an image of a red oval"),
+    ),
+    reject_pairs=(("an image of a blue shape", "an image of a red shape"),),
+    accept_pairs=(("an image of a square", "an image of an oval"),),
+    class_nouns=("square", "oval"),
 )

@@ -36,3 +36,14 @@ def test_waterbirds_runs_the_whole_loop_on_real_photographs(tmp_path, monkeypatc
     assert oracle == pytest.approx(0.793, abs=0.02)
     assert re.search(r"Fixed: \d+ photographs", printed)
     assert (tmp_path / "outputs" / "waterbirds-report.html").stat().st_size > 50_000
+
+
+def test_methods_plays_the_league_and_shows_that_noise_does_no_harm(tmp_path):
+    printed = run("methods.ipynb", tmp_path)
+    noise = printed[printed.index("phrases of noise") :]
+    erm, clarify = (
+        re.search(rf"{name}.*?(\d+\.\d)", noise).group(1) for name in ("ERM", r"slice-balanced\)")
+    )
+    assert erm == clarify
+    right = printed[printed.index("phrases of attribute") : printed.index("phrases of noise")]
+    assert float(re.search(r"slice-balanced\) +(\d+\.\d)", right).group(1)) > float(erm) + 10
