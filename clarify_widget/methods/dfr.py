@@ -95,13 +95,11 @@ def train_dfr(
             prepared, classes, sample_weight=counts, l2=l2, num_classes=num_classes, initial=initial
         )
         return _mean_head([head], f"upsample (seed {seed})")
-    heads: list[LinearHead] = []
+    heads = []
     for _ in range(draws):
         drawn = subsample(cells, rng)
-        start = heads[-1] if heads else initial
-        heads.append(
-            train_head(prepared.take(drawn), classes[drawn], l2=l2, num_classes=num_classes, initial=start)
-        )
+        rows, truth = prepared.take(drawn), classes[drawn]
+        heads.append(train_head(rows, truth, l2=l2, num_classes=num_classes, initial=initial))
     return _mean_head(heads, f"subsample, {draws} draws (seed {seed})")
 
 
