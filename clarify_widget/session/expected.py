@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SOLVED_TOGETHER = 8
 """How many phrases wait for each other; more are not much cheaper, and nothing is shown meanwhile."""
 
-MOST_NUMBERS = 50_000_000
+MOST_NUMBERS = 200_000_000
 """Images x features x outputs up to which previews are made unasked."""
 
 _REMEMBERED = 512

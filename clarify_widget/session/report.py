@@ -26,6 +26,7 @@ import clarify_widget
 from clarify_widget.encoders.base import template_of
 from clarify_widget.errors import ClarifyError
 from clarify_widget.session import presentation
+from clarify_widget.session.origin import EXACT, origin_of
 from clarify_widget.thumbnails import JPEG, encode_thumbnail
 
 if TYPE_CHECKING:
@@ -318,13 +319,22 @@ def _facts_list(session: Session, comparison: Comparison | None) -> str:
         "Encoder": f"{session.encoder.name}, phrases put into “{template_of(session.encoder)}”",
         "Model": _model(session),
         "Retraining": "none" if comparison is None else _retraining(session),
-        "Randomness": "Training is deterministic: it uses no seed.",
+        "Randomness": _randomness(session),
         "Date": datetime.now().astimezone().strftime("%-d %B %Y, %H:%M %Z"),
         "Versions": ", ".join(_versions()),
     }
     for note in presentation.notes(session.unreadable()):
         facts["Images"] = note
     return "\n".join(f"<dt>{name}</dt><dd>{html.escape(fact)}</dd>" for name, fact in facts.items())
+
+
+def _randomness(session: Session) -> str:
+    origins = [origin_of(session, "val", len(session.dataset.val), session.head)]
+    if session.retraining is not None:
+        origins.append(session.retraining.comparison.origin)
+    if all(origin.solver in ("", EXACT) for origin in origins):
+        return "Training is deterministic: it uses no seed."
+    return "; ".join(origin.stopped_because for origin in origins if origin.solver not in ("", EXACT))
 
 
 def _model(session: Session) -> str:

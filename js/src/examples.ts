@@ -34,6 +34,16 @@ function sideOf(size: number, wrong: number): Side {
   return { size, wrong, accuracy: size === 0 ? Number.NaN : (size - wrong) / size };
 }
 
+/** Wilson's 95 % interval of an accuracy, as `wilson_interval` in Python; NaN without images. */
+export function wilson(right: number, size: number): [number, number] {
+  const z = 1.959963984540054;
+  const share = right / size;
+  const middle = (share + (z * z) / (2 * size)) / (1 + (z * z) / size);
+  const half =
+    (z * Math.sqrt((share * (1 - share)) / size + (z * z) / (4 * size * size))) / (1 + (z * z) / size);
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}
+
 function rowsUpTo(n: number): Int32Array<ArrayBuffer> {
   const rows = new Int32Array(n);
   for (let i = 0; i < n; i++) rows[i] = i;

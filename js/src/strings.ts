@@ -85,7 +85,8 @@ export const strings = {
   loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
 
   comparisonHeading: "Before and after",
-  comparisonCaption: (objective: string, split: string) => `${objective}, on ${split} images`,
+  comparisonCaption: (objective: string, split: string) =>
+    `${objective}, on ${split} images, with 95 % intervals`,
   before: "Before",
   after: "After",
   change: "Change",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../dev/fake";
-import { ascendingOrder, Examples } from "../src/examples";
+import { ascendingOrder, Examples, wilson } from "../src/examples";
 
 function pack(rows: number[], similarities: number[], correct: number[]): DataView {
   const n = rows.length;
@@ -83,6 +83,24 @@ describe("split", () => {
       if (above) expect(split.with.accuracy).toBeCloseTo(1 - wrongAbove / above, 12);
       else expect(split.with.accuracy).toBeNaN();
     }
+  });
+});
+
+describe("wilson", () => {
+  // Newcombe (1998), table I, method 3.
+  it.each([
+    [81, 263, 0.2553, 0.3662],
+    [15, 148, 0.0624, 0.1605],
+    [0, 20, 0, 0.1611],
+    [1, 29, 0.0061, 0.1718],
+  ])("gives the published interval of %i of %i", (right, size, low, high) => {
+    const found = wilson(right, size);
+    expect(found[0]).toBeCloseTo(low, 4);
+    expect(found[1]).toBeCloseTo(high, 4);
+  });
+
+  it("has none without images", () => {
+    expect(wilson(0, 0)).toEqual([Number.NaN, Number.NaN]);
   });
 });
 

@@ -15,6 +15,7 @@ from clarify_widget import Session
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import NotFittedError
 from clarify_widget.session import report
+from clarify_widget.training import train_head
 from tests.fake_page import unpack_examples
 from tests.session.planted import corrected_session, planted_dataset, planted_encoder
 
@@ -97,6 +98,28 @@ def test_every_phrase_and_class_is_embedded_with_its_images(corrected, tmp_path)
     np.testing.assert_array_equal(correct, members.correct)
     np.testing.assert_array_equal(similar, corrected.similarities("red")[rows])
     assert shown["square", "red"]["threshold"] == 0.125
+
+
+def test_what_was_known_of_retraining_is_embedded(corrected, tmp_path):
+    (expected,) = corrected.expected("square", ["red"])
+
+    phrases = Page(corrected.report(tmp_path / "report.html")).embedded["state"]["phrases"]
+
+    shown = {(one["class_name"], one["phrase"]): one["expected"] for one in phrases}
+    assert shown["square", "red"]["sentence"] == expected.sentence
+    assert shown["square", ""] is shown["oval", "red"] is None
+
+
+def test_seed_of_a_head_that_is_not_exact_is_named(tmp_path):
+    data = planted_dataset()
+    head = train_head(data.train.embeddings, data.train.labels, solver="reference")
+    session = Session(data, planted_encoder(), head=head)
+    session.fit()
+
+    text = Page(session.report(tmp_path / "report.html")).text
+
+    assert "no seed" not in text
+    assert "(seed 0)" in text
 
 
 def test_images_that_are_seen_first_are_embedded(corrected, tmp_path):

@@ -1,4 +1,5 @@
 import { h, icon } from "../dom";
+import { wilson } from "../examples";
 import type { ClassSummary } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
@@ -16,7 +17,7 @@ function option({ name, size, wrong, error_rate, annotated }: ClassSummary, choo
       class: "cw-class",
       role: "option",
       tabindex: -1,
-      title: `${name}: ${strings.classSummary(wrong, size)}`,
+      title: `${name}: ${strings.classSummary(wrong, size)}${size ? `, ${strings.interval(...wilson(wrong, size))}` : ""}`,
       "data-testid": "class-option",
       "data-name": name,
       onclick: choose,

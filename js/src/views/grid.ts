@@ -1,4 +1,5 @@
 import { afterPaint, h, setText } from "../dom";
+import { wilson } from "../examples";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { Tiles } from "./tiles";
@@ -10,9 +11,14 @@ interface Content {
   side: "right" | "wrong" | "without" | "with";
   title: string;
   summary: string;
+  interval: string;
   order: string;
   size: number;
   wrong: number;
+}
+
+function intervalOf(right: number, size: number): string {
+  return size ? strings.interval(...wilson(right, size)) : "";
 }
 
 function contentOf(state: State, left: boolean): Content {
@@ -25,6 +31,7 @@ function contentOf(state: State, left: boolean): Content {
           side: "right",
           title: strings.right,
           summary: strings.allRight(right, accuracy),
+          interval: intervalOf(right, examples.size),
           order: "",
           size: right,
           wrong: 0,
@@ -33,6 +40,7 @@ function contentOf(state: State, left: boolean): Content {
           side: "wrong",
           title: strings.wrong,
           summary: strings.allWrong(examples.wrong),
+          interval: "",
           order: "",
           size: examples.wrong,
           wrong: examples.wrong,
@@ -43,6 +51,7 @@ function contentOf(state: State, left: boolean): Content {
     side: left ? "without" : "with",
     title: left ? strings.withoutPhrase(phrase) : strings.withPhrase(phrase),
     summary: strings.sideSummary(side.size, side.accuracy),
+    interval: intervalOf(side.size - side.wrong, side.size),
     order: left ? strings.orderLeast : strings.orderMost,
     size: side.size,
     wrong: side.wrong,
@@ -93,6 +102,7 @@ export function imageGrid(tools: Tools, left: boolean): View {
   function showHeader(content: Content): void {
     setText(title, content.title);
     setText(summary, content.summary);
+    summary.title = content.interval;
     setText(order, content.order);
     order.hidden = content.order === "";
     wrongPart.style.width = content.size ? `${(100 * content.wrong) / content.size}%` : "0";
