@@ -8,7 +8,7 @@ second head pays for its distance from the first, so that a few hundred images a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ GAMMAS = (0.5, 1.0, 2.0, 4.0, 8.0, 14.0, 20.0)
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 L2S = (0.01, 0.1, 1.0, 10.0)
 REWEIGHTING_SHARE = 0.2
-GRADIENT_TOLERANCE = 1e-8  # largest entry
+GRADIENT_TOLERANCE = 1e-6  # largest entry
 MAX_ITERATIONS = 10_000
 
 
@@ -234,9 +234,17 @@ class _FirstStage:
             gradient_norm=norm,
             duality_gap=norm**2 / (4 * strength),  # the objective is curved by at least 2 * strength
             iterations=int(found.nit),
-            stopped_because=f"the second stage ended: {found.message} (seed {self.seed})",
+            stopped_because=f"{_reason(found)} (seed {self.seed})",
         )
         return replace(self.head, weights=parameters[:-1], bias=parameters[-1], report=report)
+
+
+def _reason(found: Any) -> str:
+    if float(np.abs(found.jac).max()) <= GRADIENT_TOLERANCE:
+        return f"the gradient is below {GRADIENT_TOLERANCE:.1g}"
+    if found.nit >= MAX_ITERATIONS:
+        return f"{MAX_ITERATIONS} iterations were not enough"
+    return "rounding leaves no better point"
 
 
 def _parameters(head: LinearHead) -> Float64Array:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UPWEIGHTS = (5.0, 20.0, 50.0, 100.0)
 IDENTIFICATION_L2S = (1.0, 3.0, 10.0)
-L2S = (0.03, 0.1, 0.3, 1.0)
+L2S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 def train_jtt(
