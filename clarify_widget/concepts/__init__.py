@@ -1,6 +1,7 @@
 """Phrases against images: similarity, the Error Score and its significance, annotations and their slices."""
 
 from clarify_widget.concepts.annotations import Annotation, Annotations
+from clarify_widget.concepts.bias_to_text import clip_score, has_keyword
 from clarify_widget.concepts.error_score import ErrorScore, Separation, error_score, separate
 from clarify_widget.concepts.significance import BestOfRandom, best_of_random
 from clarify_widget.concepts.similarity import similarities, unit_similarities
@@ -13,7 +14,9 @@ __all__ = [
     "ErrorScore",
     "Separation",
     "best_of_random",
+    "clip_score",
     "error_score",
+    "has_keyword",
     "separate",
     "similarities",
     "slice_ids",

@@ -1,5 +1,6 @@
 """What a model gets right, by class and group, and how sure that is."""
 
+from clarify_widget.evaluation.bias_to_text import KeywordRow, KeywordTable, keyword_table
 from clarify_widget.evaluation.intervals import (
     PairedTest,
     mean_interval,
@@ -11,9 +12,12 @@ from clarify_widget.evaluation.metrics import CellAccuracy, Evaluation, accuracy
 __all__ = [
     "CellAccuracy",
     "Evaluation",
+    "KeywordRow",
+    "KeywordTable",
     "PairedTest",
     "accuracy_by_cell",
     "evaluate",
+    "keyword_table",
     "mean_interval",
     "paired_test",
     "wilson_interval",
