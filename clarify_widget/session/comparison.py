@@ -61,6 +61,19 @@ def compare(
     )
 
 
+def evaluate_by_group(dataset: Dataset, split: Split, predictions: IntArray) -> Evaluation:
+    """Evaluate predictions on a split, by ground-truth group where groups are known."""
+    groups = None if split.groups is None or dataset.group_names is None else split.groups
+    return evaluate(
+        predictions,
+        split.labels,
+        groups,
+        None if groups is None else _train_sizes(dataset),
+        class_names=dataset.class_names,
+        group_names=dataset.group_names,
+    )
+
+
 def _cells_to_judge(dataset: Dataset, split: Split, slices: Cells) -> tuple[RowKind, Cells]:
     if split.groups is not None and dataset.group_names is not None:
         return "group", Cells(split.groups, dataset.group_names)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from clarify_widget import encoders
-from clarify_widget.arrays import BoolArray, FloatArray, IntArray, check_labels
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
-from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.session.cells import Cells, slices_of
-from clarify_widget.session.comparison import compare
+from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.expected import Expectations, too_much_for_previews
+from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
+from clarify_widget.session.predictions import features_of, predict, with_predictions
 from clarify_widget.session.results import (
     ClassMembers,
     ClassSummary,
@@ -40,32 +38,19 @@ from clarify_widget.training import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
     import PIL.Image
 
+    from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
+    from clarify_widget.evaluation import Evaluation
     from clarify_widget.training import Head
 
 Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected"]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
-
-
-@dataclass(frozen=True, eq=False)
-class Retraining:
-    """A head that was trained with annotations, and what it was compared to be worth."""
-
-    head: LinearHead
-    annotations: Annotations
-    comparison: Comparison
-
-
-@dataclass(frozen=True, eq=False)
-class SessionState:
-    """What undo goes back to."""
-
-    annotations: Annotations
-    retraining: Retraining | None = None
 
 
 class Session:
@@ -113,7 +98,7 @@ class Session:
             raise DataError(
                 "Give either head= or predictions=, not both: the head would make other predictions."
             )
-        self.dataset = dataset if predictions is None else _with_predictions(dataset, predictions)
+        self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
         self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
         self.l2 = l2
@@ -121,9 +106,8 @@ class Session:
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
         self._fitted = False
         self._predictions: dict[str, IntArray] = {}
-        self._history: list[PhraseScore] = []
-        self._state = SessionState(Annotations())
-        self._undo: list[tuple[str, SessionState]] = []
+        self._tried = Tried()
+        self._steps = Steps()
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
         self._standardised: StandardisedFeatures | None = None
@@ -144,22 +128,22 @@ class Session:
     @property
     def annotations(self) -> Annotations:
         """The annotations that were kept, in the order in which they were kept."""
-        return self._state.annotations
+        return self._steps.now.annotations
 
     @property
     def retrained(self) -> LinearHead | None:
         """The head of the last retraining."""
-        return None if self._state.retraining is None else self._state.retraining.head
+        return None if self._steps.now.retraining is None else self._steps.now.retraining.head
 
     @property
     def retraining(self) -> Retraining | None:
         """The last retraining: its head, the annotations it used, and its before/after."""
-        return self._state.retraining
+        return self._steps.now.retraining
 
     @property
     def tried(self) -> tuple[PhraseScore, ...]:
         """Every phrase tried for any class, oldest first."""
-        return tuple(self._history)
+        return self._tried.scores
 
     @property
     def comparison_split(self) -> Split:
@@ -171,7 +155,7 @@ class Session:
     def training_features(self) -> StandardisedFeatures:
         """The training features as the solvers take them; standardised once, then remembered."""
         if self._standardised is None:
-            self._standardised = StandardisedFeatures.of(_features(self.dataset.train))
+            self._standardised = StandardisedFeatures.of(features_of(self.dataset.train))
         return self._standardised
 
     def can_predict(self, split: Split) -> bool:
@@ -206,7 +190,9 @@ class Session:
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
             self._predictions = {
-                split.name: self._predict(split) for split in self.dataset.splits() if self.can_predict(split)
+                split.name: predict(split, self.head, self.dataset.num_classes)
+                for split in self.dataset.splits()
+                if self.can_predict(split)
             }
             self._fitted = True
         self._notify("fitted")
@@ -229,20 +215,8 @@ class Session:
         """
         part = self.comparison_split if split is None else self._split(split)
         head = self._retrained_head() if retrained else None
-        predictions = self.predictions(part.name) if head is None else head.predict(_features(part))
-        train_groups = self.dataset.train.groups
-        names = self.dataset.group_names
-        sizes = (
-            None if train_groups is None or names is None else np.bincount(train_groups, minlength=len(names))
-        )
-        return evaluate(
-            predictions,
-            part.labels,
-            part.groups,
-            None if part.groups is None else sizes,
-            class_names=self.class_names,
-            group_names=names,
-        )
+        predictions = self.predictions(part.name) if head is None else head.predict(features_of(part))
+        return evaluate_by_group(self.dataset, part, predictions)
 
     def classes(self) -> tuple[ClassSummary, ...]:
         """Return every class with its errors on the validation images, worst error rate first."""
@@ -285,17 +259,14 @@ class Session:
         """
         scored = score_phrase(self, class_name, phrase)
         with self.lock:
-            self._remember(scored, instead_of)
+            self._tried.add(scored, instead_of, self._kept_phrases(class_name))
         self._notify("scored")
         return next(tried for tried in self.history(class_name) if tried.phrase == scored.phrase)
 
     def history(self, class_name: str) -> tuple[PhraseScore, ...]:
         """Return the phrases tried for a class, newest first, the best and the kept ones marked."""
         self._label(class_name)
-        tried = [score for score in reversed(self._history) if score.class_name == class_name]
-        best = max((score.score for score in tried), default=0.0)
-        kept = {annotation.phrase for annotation in self.annotations.of_class(class_name)}
-        return tuple(replace(score, best=score.score == best, kept=score.phrase in kept) for score in tried)
+        return self._tried.of_class(class_name, self._kept_phrases(class_name))
 
     def expected(
         self,
@@ -393,7 +364,7 @@ class Session:
         chosen = scored.threshold if threshold is None else float(threshold)
         annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
         with self.lock:
-            self._change(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
+            self._steps.take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
         return annotation
 
@@ -408,7 +379,7 @@ class Session:
         with self.lock:
             if all(kept.phrase != phrase for kept in self.annotations.of_class(class_name)):
                 raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be removed.")
-            self._change(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
+            self._steps.take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
         self._notify("removed")
 
     def retrain(
@@ -451,7 +422,7 @@ class Session:
         head = self._train(objective, train_slices, progress, cancelled)
         comparison = self._compare(head, annotations)
         with self.lock:
-            self._change("Retrain", retraining=Retraining(head, annotations, comparison))
+            self._steps.take("Retrain", retraining=Retraining(head, annotations, comparison))
         self._notify("retrained")
         return comparison
 
@@ -463,22 +434,21 @@ class Session:
         NotFittedError
             Before the first retraining.
         """
-        if self._state.retraining is None:
+        if self._steps.now.retraining is None:
             raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
-        return self._state.retraining.comparison
+        return self._steps.now.retraining.comparison
 
     @property
     def undoable(self) -> str:
         """What `undo` would take back; empty when there is nothing."""
-        return self._undo[-1][0] if self._undo else ""
+        return self._steps.last
 
     def undo(self) -> str:
         """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
         with self.lock:
-            if not self._undo:
-                return ""
-            undone, self._state = self._undo.pop()
-        self._notify("undone")
+            undone = self._steps.take_back()
+        if undone:
+            self._notify("undone")
         return undone
 
     def sample_weights(self, totals: Literal["paper", "preserve"] = "paper") -> FloatArray:
@@ -597,13 +567,12 @@ class Session:
         """Put a fitted session where another one was; `load` uses it."""
         with self.lock:
             self._require_fit()
-            self._history = list(tried)
+            self._tried = Tried(tried)
             retraining = None
             if retrained is not None:
                 comparison = self._compare(retrained, retrained_with)
                 retraining = Retraining(retrained, retrained_with, comparison)
-            self._state = SessionState(annotations, retraining)
-            self._undo.clear()
+            self._steps = Steps(SessionState(annotations, retraining))
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -628,28 +597,8 @@ class Session:
         for callback in tuple(self._subscribers):
             callback(event)
 
-    def _change(
-        self,
-        what: str,
-        *,
-        annotations: Annotations | None = None,
-        retraining: Retraining | None = None,
-    ) -> None:
-        self._undo.append((what, self._state))
-        self._state = SessionState(
-            annotations=self._state.annotations if annotations is None else annotations,
-            retraining=self._state.retraining if retraining is None else retraining,
-        )
-
-    def _remember(self, scored: PhraseScore, instead_of: Collection[str]) -> None:
-        kept = {annotation.phrase for annotation in self.annotations.of_class(scored.class_name)}
-        gone = {scored.phrase, *(phrase for phrase in instead_of if phrase not in kept)}
-        self._history = [
-            tried
-            for tried in self._history
-            if tried.class_name != scored.class_name or tried.phrase not in gone
-        ]
-        self._history.append(scored)
+    def _kept_phrases(self, class_name: str) -> set[str]:
+        return {annotation.phrase for annotation in self.annotations.of_class(class_name)}
 
     def _require_fit(self) -> None:
         if not self._fitted:
@@ -670,16 +619,6 @@ class Session:
                 f"{' and more' if len(self.class_names) > 10 else ''}.",
             )
         return self.class_names.index(class_name)
-
-    def _predict(self, split: Split) -> IntArray:
-        if split.predictions is not None:
-            return split.predictions
-        assert self.head is not None
-        return check_labels(
-            self.head.predict(_features(split)),
-            num_classes=self.dataset.num_classes,
-            name=f"{split.name} predictions",
-        )
 
     def _retrained_head(self) -> LinearHead:
         if self.retrained is None:
@@ -716,31 +655,7 @@ class Session:
             self.dataset,
             split,
             self._predictions[split.name],
-            head.predict(_features(split)),
+            head.predict(features_of(split)),
             origin=origin_of(self, split.name, len(split), head),
             slices=self._slices(split, annotations, allow_empty=True),
         )
-
-
-def _features(split: Split) -> FloatArray:
-    """Return what `fit` made sure that every split has."""
-    assert split.features is not None
-    return split.features
-
-
-def _with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) -> Dataset:
-    by_split = dict(predictions) if isinstance(predictions, Mapping) else {"val": predictions}
-    names = [split.name for split in dataset.splits()]
-    unknown = sorted(set(by_split) - set(names))
-    if unknown or "val" not in by_split:
-        raise DataError(f"predictions= needs 'val' and may have {names}; got {sorted(by_split)}.")
-    replaced = {
-        split.name: replace(split, predictions=by_split.get(split.name, split.predictions))
-        for split in dataset.splits()
-    }
-    return replace(
-        dataset,
-        train=replaced["train"],
-        val=replaced["val"],
-        test=replaced.get("test"),
-    )

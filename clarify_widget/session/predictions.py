@@ -1,0 +1,49 @@
+"""What the model under review predicts: a head of ours, a head from outside, or class indices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clarify_widget.arrays import FloatArray, IntArray, check_labels
+from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    from clarify_widget.datasets.dataset import Dataset, Split
+    from clarify_widget.training import Head
+
+
+def with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) -> Dataset:
+    """Return the data set with class indices by split, or for validation alone."""
+    by_split = dict(predictions) if isinstance(predictions, Mapping) else {"val": predictions}
+    names = [split.name for split in dataset.splits()]
+    unknown = sorted(set(by_split) - set(names))
+    if unknown or "val" not in by_split:
+        raise DataError(f"predictions= needs 'val' and may have {names}; got {sorted(by_split)}.")
+    replaced = {
+        split.name: replace(split, predictions=by_split.get(split.name, split.predictions))
+        for split in dataset.splits()
+    }
+    return replace(
+        dataset,
+        train=replaced["train"],
+        val=replaced["val"],
+        test=replaced.get("test"),
+    )
+
+
+def predict(split: Split, head: Head | None, num_classes: int) -> IntArray:
+    """Return (n,) class indices: those that came with the split, else the head's."""
+    if split.predictions is not None:
+        return split.predictions
+    assert head is not None
+    return check_labels(
+        head.predict(features_of(split)), num_classes=num_classes, name=f"{split.name} predictions"
+    )
+
+
+def features_of(split: Split) -> FloatArray:
+    """Return what `Session.fit` made sure that every split has."""
+    assert split.features is not None
+    return split.features
