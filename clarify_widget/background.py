@@ -89,3 +89,29 @@ class Lane:
                 task.run()
             except Exception:
                 logger.exception("A task of %s failed", self._name)
+
+
+class Restartable:
+    """Work that nobody waits for: beginning again cancels what was begun before.
+
+    Parameters
+    ----------
+    name
+        What the thread is called.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._lane = Lane(name)
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+
+    def begin(self, work: Callable[[Callable[[], bool]], None]) -> None:
+        """Run `work(cancelled)` beside the caller, once what was begun before has noticed its end."""
+        with self._lock:
+            self._cancelled.set()
+            cancelled = self._cancelled = threading.Event()
+            self._lane.submit_latest(lambda: work(cancelled.is_set), drop=lambda: None)
+
+    def stop(self) -> None:
+        """Cancel what runs or waits."""
+        self._cancelled.set()

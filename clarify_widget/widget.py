@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from clarify_widget.background import Lane, start_thread
+from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
@@ -159,7 +159,6 @@ class ClarifyWidget(anywidget.AnyWidget):
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
 
     _run: _Run | None = None
-    _previews_cancelled: threading.Event | None = None
     _unsubscribe: Callable[[], None] | None = None
 
     def __init__(
@@ -170,6 +169,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         objective: str = "slice_balanced",
         **unknown: Any,
     ) -> None:
+        self._previews = Restartable("clarify-widget previews")
         _reject(unknown)
         if not isinstance(session, Session):
             raise TypeError(
@@ -184,7 +184,6 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
-        self._preview_lane = Lane("clarify-widget previews")
         super().__init__()
         try:
             self._open(theme, objective)
@@ -273,8 +272,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
-        if self._previews_cancelled is not None:
-            self._previews_cancelled.set()
+        self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
         if self._unsubscribe is not None:
@@ -291,7 +289,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             if self._run is not None:
                 self._run.cancelled.set()
             self._run = run = _Run(self.objective, follows=self._run)
-            self._stop_previews()
+            self._previews.stop()
             self._publish(error=None, status=_retraining(run, None))
             return run
 
@@ -359,27 +357,20 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _preview(self) -> None:
         """Begin to say, in the history, what retraining with each phrase would give; unless it retrains."""
+        self._previews.stop()
         with self.session.lock:
-            cancelled = self._stop_previews()
-            if self._run is None and self._unsubscribe is not None and not self.session.previews_off:
-                self._preview_lane.submit_latest(lambda: self._expect(cancelled), drop=lambda: None)
+            idle = self._unsubscribe is not None and self._run is None
+            if idle and not self.session.previews_off:
+                self._previews.begin(self._expect)
 
-    def _stop_previews(self) -> threading.Event:
-        """Cancel the previews that are being made; returns what cancels the next ones."""
-        with self.session.lock:
-            if self._previews_cancelled is not None:
-                self._previews_cancelled.set()
-            self._previews_cancelled = threading.Event()
-            return self._previews_cancelled
-
-    def _expect(self, cancelled: threading.Event) -> None:
+    def _expect(self, cancelled: Callable[[], bool]) -> None:
         """Work it out, for the phrase that is shown first; the session says when there is more to show."""
         with self.session.lock:
             class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
         try:
             if shown:
-                self.session.expected(class_name, [shown], cancelled.is_set, thresholds=thresholds)
-            self.session.expected(class_name, None, cancelled.is_set, thresholds=thresholds)
+                self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
+            self.session.expected(class_name, None, cancelled, thresholds=thresholds)
         except CancelledError:
             logger.debug("Previews for %s were cancelled", class_name)
         except Exception:  # nobody asked for them, so nobody is shown an error
@@ -558,7 +549,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         fields = content if isinstance(content, dict) else {}
         request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
         if request.type in ("score", "select_class"):
-            self._stop_previews()
+            self._previews.stop()
             self._view_lane.submit_latest(
                 lambda: self._answer(request, self._answer_show),
                 drop=lambda: self._reply(request, {"stale": True}),
@@ -625,7 +616,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         if request.fields.get("over") is True:
             self._preview()
         else:
-            self._stop_previews()
+            self._previews.stop()
         return {}, []
 
     def _answer_keep(self, request: _Request) -> _Answer:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from clarify_widget.background import Lane
+from clarify_widget.background import Lane, Restartable
 
 PATIENCE = 20
 
@@ -55,3 +55,50 @@ def test_no_thread_stays_behind():
     threads[0].join(PATIENCE)
 
     assert not threads[0].is_alive()
+
+
+def test_beginning_again_cancels_what_was_begun():
+    work, ran, done = Restartable("test"), [], threading.Event()
+    started = threading.Event()
+
+    def endless(cancelled):
+        started.set()
+        while not cancelled():
+            threading.Event().wait(0.01)
+        ran.append("first, cancelled")
+
+    def last(cancelled):
+        ran.append(f"last, cancelled: {cancelled()}")
+        done.set()
+
+    work.begin(endless)
+    assert started.wait(PATIENCE)
+    work.begin(lambda _: ran.append("second"))
+    work.begin(last)
+
+    assert done.wait(PATIENCE)
+    assert ran == ["first, cancelled", "last, cancelled: False"]
+
+
+def test_stopped_work_knows_it_and_can_begin_again():
+    work, gate, seen = Restartable("test"), threading.Event(), []
+    started, done = threading.Event(), threading.Event()
+
+    def first(cancelled):
+        started.set()
+        assert gate.wait(PATIENCE)
+        seen.append(cancelled())
+
+    def second(cancelled):
+        seen.append(cancelled())
+        done.set()
+
+    work.begin(first)
+    assert started.wait(PATIENCE)
+    work.stop()
+    work.stop()
+    gate.set()
+    work.begin(second)
+
+    assert done.wait(PATIENCE)
+    assert seen == [True, False]
