@@ -153,10 +153,16 @@ class Expected:
         """The result in one sentence for people."""
         worst, average = (self.worst_before, self.worst_after), (self.average_before, self.average_after)
         if worst[0] is None or worst[1] is None or average[0] is None or average[1] is None:
-            return f"Retraining with “{self.phrase}” cannot be tried: {self.reason}"
-        beside = ", ".join(f"“{kept.phrase}” for {kept.class_name}" for kept in self.together_with)
+            return f"Retraining with “{self.phrase}” cannot be tried. {self.reason}"
+        with_ = " and ".join(
+            f"“{phrase}” for {class_name}"
+            for class_name, phrase in [
+                (self.class_name, self.phrase),
+                *((kept.class_name, kept.phrase) for kept in self.together_with),
+            ]
+        )
         return (
-            f"Retraining with “{self.phrase}” for {self.class_name}{f' and {beside}' if beside else ''}, on "
+            f"Slice-balanced retraining with {with_}, on "
             f"{self.origin.split}: worst slice {_of_cell(worst[0])} → {_of_cell(worst[1])}, "
             f"{_verdict(self.p_value)}; average {average[0].accuracy:.1%} → {average[1].accuracy:.1%}."
         )
