@@ -371,8 +371,8 @@ class ClarifyWidget(anywidget.AnyWidget):
             if shown:
                 self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
             self.session.expected(class_name, None, cancelled, thresholds=thresholds)
-        except CancelledError:
-            logger.debug("Previews for %s were cancelled", class_name)
+        except ClarifyError as error:
+            logger.debug("No previews for %s: %s", class_name, error)
         except Exception:  # nobody asked for them, so nobody is shown an error
             logger.exception("Previews for %s failed", class_name)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clarify_widget.concepts import Annotation, Annotations
-from clarify_widget.errors import CancelledError, EmptySliceError
+from clarify_widget.errors import CancelledError, DataError, EmptySliceError
 from clarify_widget.evaluation import CellAccuracy, accuracy_by_cell, paired_test
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.memory import Memory
@@ -155,7 +155,10 @@ class _Retrainer:
         """Yield what is expected of each phrase."""
         trials = [self._trial(scored, key) for scored, key in tried]
         weights = [trial.weights for trial in trials if isinstance(trial, _Trial)]
-        heads = iter(self._train_heads(np.stack(weights)) if weights else ())
+        try:
+            heads = iter(self._train_heads(np.stack(weights)) if weights else ())
+        except DataError as error:  # nothing can be trained on these data, whatever the phrase
+            trials = [str(error) if isinstance(trial, _Trial) else trial for trial in trials]
         for (_, (annotation, others, _)), trial in zip(tried, trials, strict=True):
             blank = Expected(
                 annotation.class_name,

@@ -330,6 +330,7 @@ class Session:
     @property
     def previews_off(self) -> str:
         """Why nobody should ask for `expected` unasked; empty for data of ordinary size."""
+        self._require_fit()
         return too_much_for_previews(self.dataset)
 
     def threshold_of(self, scored: PhraseScore, chosen: Mapping[str, float] | None = None) -> float:

@@ -208,6 +208,20 @@ def test_side_without_training_images_is_a_reason_and_the_others_are_computed(tr
     assert round_.reason == ""
 
 
+def test_data_that_no_head_can_be_trained_on_are_a_reason():
+    planted = planted_dataset()
+    squares = planted.train.take(np.flatnonzero(planted.train.labels == 0))
+    predictions = np.zeros_like(planted.val.labels)
+    predictions[::3] = 1
+    session = Session(replace(planted, train=squares), planted_encoder(), predictions=predictions)
+    session.fit()
+
+    (expected,) = session.expected("square", ["red"])
+
+    assert "there are none of [1]" in expected.reason
+    assert expected.worst_after is None
+
+
 def test_words_that_the_encoder_never_learned_are_a_reason():
     encoder = planted_encoder()
     encoder.unknown_words = lambda phrase: ("crimson",) if "crimson" in phrase else ()
@@ -230,6 +244,8 @@ def test_phrase_that_was_not_tried_is_computed_and_stays_untried(session):
 def test_unfitted_session_says_so():
     with pytest.raises(NotFittedError):
         Session(planted_dataset(), planted_encoder()).expected("square", ["red"])
+    with pytest.raises(NotFittedError):
+        _ = Session(planted_dataset(), planted_encoder()).previews_off
 
 
 def test_cancelled_between_iterations_leaves_nothing_behind(tried):
