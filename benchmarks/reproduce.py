@@ -44,7 +44,7 @@ from reproduction.imagenet import (
 from reproduction.keywords import paper_beside, table_of_class, two_class_tables
 from reproduction.page import NOT_RUN, write_block
 from reproduction.phrases import hardest_class, phrase_table, score_sentence, summary_table, try_phrases
-from reproduction.sources import CELEBA, WATERBIRDS, Source, embedded, stored_waterbirds
+from reproduction.sources import CELEBA, WATERBIRDS, Source, embedded, stored_waterbirds, without_folder
 
 import clarify_widget as cw
 
@@ -99,7 +99,9 @@ def parse_arguments() -> argparse.Namespace:
         "--backbone", nargs="+", default=[], help="what heads train on; for Table 4 one for each half"
     )
     parser.add_argument("--encoder", default="ViT-L-14/openai", help="what phrases are compared in")
-    parser.add_argument("--cache", type=Path, help="folder for the embeddings")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("outputs/embeddings"), help="folder for the embeddings"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--write", type=Path, nargs="?", const=PAGE, help="put it into docs/reproduction.md, or this page"
@@ -206,10 +208,13 @@ def _accuracy_blocks(
             continue
         found = run_methods(source, names_of(rows), arguments.seeds)
         sentences = (
-            f"{_made(source)} Seeds: {arguments.seeds}. {order_sentence(rows, dataset, found)} "
-            f"{worst_group_noise(found)} {_command(arguments)}"
+            _made(source),
+            f"Seeds: {arguments.seeds}.",
+            order_sentence(rows, dataset, found),
+            worst_group_noise(found),
+            _command(arguments),
         )
-        yield key, _joined(accuracy_table(rows, dataset, found), sentences)
+        yield key, _joined(accuracy_table(rows, dataset, found), " ".join(filter(None, sentences)))
 
 
 def _baselines(source: Source) -> dict[str, float]:
@@ -289,16 +294,12 @@ def _command(arguments: argparse.Namespace) -> str:
     given += [f"--{name} DIR" for name in ("waterbirds", "celeba", "imagenet") if getattr(arguments, name)]
     given += ["--captions FILE"] if arguments.captions else []
     if arguments.backbone:
-        given.append(f"--backbone {' '.join(map(_without_folder, arguments.backbone))}")
+        given.append(f"--backbone {' '.join(map(without_folder, arguments.backbone))}")
     if arguments.backbone or arguments.imagenet:
-        given.append(f"--encoder {_without_folder(arguments.encoder)}")
+        given.append(f"--encoder {without_folder(arguments.encoder)}")
     if arguments.table in ACCURACY_TABLES:
         given.append(f"--seeds {arguments.seeds}")
     return f"Made by `python benchmarks/reproduce.py {' '.join(given)} --write`."
-
-
-def _without_folder(name: str) -> str:
-    return f"local-dir:{Path(name).name}" if name.startswith("local-dir:") else name
 
 
 def _needs(arguments: argparse.Namespace, data: str) -> str:

@@ -33,6 +33,7 @@ HEAD = (
 )
 _METRICS = ("worst_group", "adjusted_average", "gap")
 _FEWEST_RANKS = 4
+_ROUNDING = 1e-9  # of a method without chance, whose seeds differ in the last bits at most
 
 
 def run_methods(source: Source, names: Sequence[str], seeds: int) -> dict[str, LeagueRow]:
@@ -81,7 +82,7 @@ def order_sentence(rows: Sequence[PaperRow], dataset: str, found: Mapping[str, L
             for row in rows
             if (name := getattr(row, column)) in found and found[name].evaluations
         ]
-        if len(pairs) >= _FEWEST_RANKS:
+        if len(pairs) >= _FEWEST_RANKS and len({ours for _, ours in pairs}) > 1:
             correlation = float(spearmanr(*zip(*pairs, strict=True)).statistic)
             sentences.append(f"{correlation:.2f} for {column} ({len(pairs)} rows)")
     told = " and ".join(sentences)
@@ -120,17 +121,18 @@ def _cell(name: str, metric: str, found: Mapping[str, LeagueRow] | None) -> str:
         return "not run"
     estimate: Estimate = getattr(found[name], metric)
     low, high = estimate.interval
-    return str(estimate) if high > low else f"{100 * estimate.mean:.1f}"
+    return str(estimate) if high - low > _ROUNDING else f"{100 * estimate.mean:.1f}"
 
 
 def _reasons(rows: Sequence[PaperRow], found: Mapping[str, LeagueRow] | None) -> list[str]:
     """Return why rows were not run, where something here was."""
     if found is None:
         return []
-    reasons = []
+    names_by_reason: dict[str, list[str]] = {}
     for name in dict.fromkeys(names_of(rows)):
         if name not in found:
-            reasons.append(f"{name} is no method of the league")
+            names_by_reason.setdefault("no method of the league", []).append(name)
         elif not found[name].evaluations:
-            reasons.append(f"{name} {found[name].missing}")
-    return [f"Not run: {'; '.join(reasons)}."] if reasons else []
+            names_by_reason.setdefault(found[name].missing.rstrip("."), []).append(name)
+    told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in names_by_reason.items())
+    return [f"Not run: {told}."] if told else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,6 @@ from clarify_widget.methods.table import FEEDBACK
 from clarify_widget.training.reference import LEARNING_RATE, WEIGHT_DECAY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from clarify_widget.datasets.dataset import Dataset, Split
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.methods.table import Method
@@ -123,7 +122,7 @@ def embedded(
     rate = CELEBA_LEARNING_RATE if dataset.name == "CelebA" else LEARNING_RATE
     return Source(
         dataset.name,
-        f"{_plain(backbone.name)} for the head, {_plain(encoder.name)} for phrases",
+        f"{without_folder(backbone.name)} for the head, {without_folder(encoder.name)} for phrases",
         True,
         Problem(_with_features_of(seen, compared), encoder, said, l2=WEIGHT_DECAY, learning_rate=rate),
         Problem(seen, backbone, said, l2=WEIGHT_DECAY, learning_rate=rate),
@@ -146,9 +145,13 @@ def _with_features_of(seen: Dataset, compared: Dataset) -> Dataset:
     )
 
 
-def _plain(name: str) -> str:
-    """Return a model's name without the folder that it happens to lie in."""
-    return name.rpartition("/")[2] if name.startswith("local-dir:") or "@" in name else name
+def without_folder(name: str) -> str:
+    """Return a model's name without the folder that its weights happen to lie in."""
+    for mark in ("local-dir:", "@"):
+        before, found, path = name.partition(mark)
+        if found:
+            return f"{before}{mark}{Path(path).name}"
+    return name
 
 
 def _progress(what: str, done: float) -> None:

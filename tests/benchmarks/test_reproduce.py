@@ -39,6 +39,7 @@ def run(reproduce, monkeypatch, tmp_path):
         page = tmp_path / "page.md"
         if not page.exists():
             page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["reproduce.py", *map(str, arguments), "--write", str(page)])
         reproduce.main()
         return page.read_text(encoding="utf-8")
@@ -148,18 +149,18 @@ def test_table_1_runs_both_data_sets_on_two_models_and_fills_the_page(
     monkeypatch.setattr(reproduce, "TABLE_1", rows)
     page = run(
         *("--table", 1, "--waterbirds", waterbirds, "--celeba", celeba, "--seeds", 1),
-        *("--backbone", models["backbone"], "--encoder", models["encoder"], "--cache", tmp_path / "cache"),
+        *("--backbone", models["backbone"], "--encoder", models["encoder"]),
     )
     for dataset, worst in (("Waterbirds", "63.4"), ("CelebA", "31.1")):
         key = f"table 1: {dataset}"
         cells = cells_of(page, key, "ERM (ours)")
         assert cells[2] == worst
         assert all(re.fullmatch(r"\d+\.\d", cell) for cell in cells[2:])
-        assert "backbone for the head, encoder for phrases" in block(page, key)
+        assert "local-dir:backbone for the head, local-dir:encoder for phrases" in block(page, key)
         assert "not CLIP features" not in block(page, key)
         assert "--backbone local-dir:backbone --encoder local-dir:encoder" in block(page, key)
         assert str(tmp_path.parent) not in page
-    blocks = list((tmp_path / "cache").rglob("*.safetensors"))
+    blocks = list((tmp_path / "outputs" / "embeddings").rglob("*.safetensors"))
     assert len({block.parent for block in blocks}) == 2
 
 
@@ -213,13 +214,13 @@ def test_table_4_takes_a_backbone_for_each_half(run, reproduce, models, waterbir
         *("--backbone", models["backbone"], models["encoder"], "--encoder", models["encoder"]),
     )
     first, second = (block(page, f"table 4: Waterbirds, {name}") for name in halves)
-    assert "backbone for the head" in first
-    assert "encoder for the head" in second
+    assert "local-dir:backbone for the head" in first
+    assert "local-dir:encoder for the head" in second
     assert "79.5" in second
 
 
-def test_tables_2_and_5_read_imagenet_from_folders_with_captions(run, models, imagenet, tmp_path):
-    arguments = ("--imagenet", imagenet, "--encoder", models["encoder"], "--cache", tmp_path / "cache")
+def test_tables_2_and_5_read_imagenet_from_folders_with_captions(run, models, imagenet):
+    arguments = ("--imagenet", imagenet, "--encoder", models["encoder"])
     page = run("--table", 2, *arguments, "--captions", imagenet / "captions.jsonl")
     grass = cells_of(page, "table 2: ImageNet", "grass")
     assert grass[1:3] == ["-0.87", "85.7 (N=7)"]
@@ -272,6 +273,25 @@ def test_what_was_measured_is_kept_where_a_later_run_lacks_the_data(reproduce, t
     assert page.read_text() == "before\n<!-- table 1: X -->\nmeasured 2\n<!-- end of table 1: X -->\nafter\n"
     with pytest.raises(DataError, match=r"needs the markers '<!-- table 9: X -->'"):
         reproduce.write_block(page, "table 9: X", "lost")
+
+
+@pytest.mark.usefixtures("reproduce")
+def test_classes_of_imagenet_are_known_by_wordnet_id_or_by_name():
+    from reproduction.imagenet import ImageNet
+
+    by_id = ImageNet(tuple(f"n{number:08}" for number in range(1000)), None, None)
+    assert by_id.label_of("weasel", 356) == 356
+    assert by_id.class_names()[356] == "weasel"
+    by_name = ImageNet(("corn_cob", "Weasel"), None, None)
+    assert by_name.label_of("weasel", 356) == 1
+    assert by_name.label_of("ear", 998) == 0
+    assert by_name.label_of("cup", 968) is None
+
+
+def test_names_of_weights_lose_their_folders(reproduce):
+    names = ("RN50/openai", "local-dir:/home/me/clip", "ViT-L-14@/home/me/weights.safetensors")
+    shown = ["RN50/openai", "local-dir:clip", "ViT-L-14@weights.safetensors"]
+    assert [reproduce.without_folder(name) for name in names] == shown
 
 
 def test_wrong_folders_of_imagenet_and_captions_are_named(reproduce, tmp_path):
