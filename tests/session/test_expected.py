@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
 from clarify_widget import Annotation, Session
-from clarify_widget.errors import CancelledError, NotFittedError, PhraseError, UnknownClassError
+from clarify_widget.errors import (
+    CancelledError,
+    EmptySliceError,
+    NotFittedError,
+    PhraseError,
+    UnknownClassError,
+)
 from clarify_widget.session import expected as module
-from tests.session.planted import planted_dataset, planted_encoder
+from tests.session.planted import PHRASES, planted_dataset, planted_encoder
 
 ALIKE = 1e-12
 
@@ -97,6 +106,24 @@ def test_expected_is_what_keeping_and_retraining_then_gives(tried):
         for side in (False, True)
     ]
     assert expected.worst_after.accuracy == pytest.approx(worst(right, cells)[0], abs=ALIKE)
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(phrase=st.sampled_from(PHRASES), class_name=st.sampled_from(["square", "oval"]), share=st.floats(0, 1))
+def test_expected_at_any_threshold_is_what_keeping_it_there_gives(session, phrase, class_name, share):
+    threshold = float(np.quantile(session.similarities(phrase, "train"), share))
+    (expected,) = session.expected(class_name, [phrase], thresholds={phrase: threshold})
+
+    session.annotate(class_name, phrase, threshold)
+    if expected.reason:
+        with pytest.raises(EmptySliceError, match=re.escape(expected.reason)):
+            session.retrain()
+    else:
+        session.retrain()
+        after = session.evaluation("val", retrained=True)
+        assert expected.average_after.accuracy == pytest.approx(after.average, abs=ALIKE)
+        session.undo()
+    session.undo()
 
 
 def test_right_phrase_helps_beyond_noise_and_noise_stays_within(tried):
