@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 MEMORY_NUMBERS = 2**23  # kept as pairs of steps and gradient changes
 FEWEST_PAIRS, MOST_PAIRS = 4, 20
-REFRESH = 6  # passes from one estimate of the Hessian to the next
+REFRESH = 8  # passes from one estimate of the Hessian to the next,
+FAR = 30  # times the tolerance; nearer than that a new one no longer pays
 MAX_PASSES = 3000
 MAX_TRIALS = 12  # of one direction
 SUFFICIENT = 1e-4  # share of the promised decrease
@@ -128,17 +129,19 @@ def minimise(
     trials = {problem: next(descent) for problem, descent in enumerate(descents)}
     minima: dict[int, Minimum] = {}
     reporter = _Reporter(progress, tolerance)
+    norm = math.inf
     while trials:
         problems = list(trials)
-        refresh = shared.passes % REFRESH == 0
+        refresh = shared.passes % REFRESH == 0 and norm > FAR * tolerance
         found = objective.evaluate(
             torch.stack([trials[problem] for problem in problems]), problems, curvature=refresh
         )
         if cancelled is not None and cancelled():
             raise CancelledError("Training was cancelled; the head from before is still in place.")
         values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()
-        reporter.after_pass(shared.passes, sum(values) / len(values), max(norms))
-        if found.curvature is not None and max(norms) > tolerance:
+        norm = max(norms)
+        reporter.after_pass(shared.passes, sum(values) / len(values), norm)
+        if found.curvature is not None and norm > tolerance:
             shared.preconditioner = estimate(objective.model, found.curvature)
         for problem, value, gradient in zip(problems, values, found.gradients, strict=True):
             answer = _resume(descents[problem], value, gradient)
@@ -249,7 +252,10 @@ class _Pairs:
             share = float(step @ found) / product
             found.add_(change, alpha=-share)
             shares.append(share)
-        found = preconditioner(found).to(self._precision)
+        found = preconditioner(found)
+        if self._pairs:  # the estimate's scale is as old as the estimate
+            _, change, product = self._pairs[-1]
+            found *= product / float(change @ preconditioner(change))
         for (step, change, product), share in zip(self._pairs, reversed(shares), strict=True):
             found.add_(step, alpha=share - float(change @ found) / product)
         return found.double().neg_()

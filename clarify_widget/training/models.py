@@ -226,9 +226,8 @@ class LinearModel:
     def rows_at(self, indices: torch.Tensor) -> torch.Tensor:
         """Return standardised rows (m, d)."""
         rows = self._source[indices.to(self._source.device)].to(self.device, self.dtype)
-        rows = rows * self._inverse_length[indices, None].to(self.dtype)
-        standardised: torch.Tensor = (rows - self._shift.to(self.dtype)) / self._spread.to(self.dtype)
-        return standardised
+        rows.mul_(self._inverse_length[indices, None].to(self.dtype))
+        return rows.sub_(self._shift.to(self.dtype)).div_(self._spread.to(self.dtype))
 
     def to_columns(self, parameters: torch.Tensor) -> tuple[Float64Array, Float64Array]:
         """Return weights (d, C) and a bias (C,) that sums to zero, as a constant in it changes nothing."""

@@ -10,7 +10,7 @@ problems and all classes share one factor, of their mean h.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,21 +22,30 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.training.models import LinearModel
 
-LEAST_ROWS_PER_COLUMN = 2
-MOST_ROWS_PER_COLUMN = 16
+COVERED = 0.95  # share of the sum of h that the rows should hold
+FEWEST_ROWS = 64
+MOST_ROWS_PER_COLUMN = (2, 16)  # even when n is small, and even when it is large
 SHARE = 12  # in between, one row in so many: then the estimate costs about as much as a pass
 BLOCK_NUMBERS = 2**21
 LEAST_SUM = 1e-200
 
 
+class Preconditioner(Protocol):
+    """The inverse of a Hessian estimate."""
+
+    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the Newton step (p,) of a gradient (p,), with the estimate for the Hessian."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Preconditioner:
-    """The inverse of a Hessian estimate.
+class DenseFactor:
+    """By the Cholesky factor of the estimate, where it has more rows than columns.
 
     Attributes
     ----------
     factor
-        (d + 1, d + 1) lower Cholesky factor, the free bias last.
+        (d + 1, d + 1) lower, the free bias last.
     columns
         Of the parameter matrix.
     """
@@ -45,35 +54,87 @@ class Preconditioner:
     columns: int
 
     def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Return the Newton step (p,) of a gradient (p,), with the estimate for the Hessian."""
+        """Return the Newton step (p,)."""
         import torch
 
         right = gradient.reshape(-1, self.columns).to(self.factor.dtype)
-        return torch.cholesky_solve(right, self.factor).reshape(-1).double()
+        return _vector(torch.cholesky_solve(right, self.factor), gradient)
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """By Woodbury's formula, where the estimate is the penalty plus few rows.
+
+    Attributes
+    ----------
+    rows
+        Z (m, d + 1), so that the estimate is strength * I + Z^T Z.
+    factor
+        (m, m) lower Cholesky factor of strength * I + Z Z^T.
+    strength
+        Of the penalty.
+    columns
+        Of the parameter matrix.
+    """
+
+    rows: torch.Tensor
+    factor: torch.Tensor
+    strength: float
+    columns: int
+
+    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the Newton step (p,)."""
+        import torch
+
+        right = gradient.reshape(-1, self.columns).to(self.factor.dtype)
+        inner = torch.cholesky_solve(self.rows @ right, self.factor)
+        return _vector(right.sub(self.rows.T @ inner).div_(self.strength), gradient)
+
+
+def _vector(matrix: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    vector: torch.Tensor = matrix.reshape(-1).to(like.dtype)
+    return vector
 
 
 def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
     """Return a preconditioner from how much each row counts (n,), see `Evaluation.curvature`."""
     import torch
 
-    indices, counts = sample(curvature.cpu().numpy(), _sample_size(len(model), model.width))
+    sizes = curvature.cpu().numpy()
+    indices, counts = sample(sizes, _sample_size(sizes, model.width))
     roots = torch.from_numpy(np.sqrt(counts)).to(model.device, model.dtype)
     chosen = torch.from_numpy(indices).to(model.device)
     size = model.width + 1
+    if len(indices) < size:
+        rows = _weighted_rows(model, chosen, roots)
+        return LowRank(rows, _factor(rows @ rows.T, model.strength), model.strength, model.columns)
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for part in blocks(len(indices), size, BLOCK_NUMBERS):
-        rows = torch.cat([model.rows_at(chosen[part]), torch.ones_like(roots[part, None])], dim=1)
-        rows *= roots[part, None]
-        hessian += rows.T @ rows
-    diagonal = hessian.diagonal()
-    trace = float(diagonal.sum())
-    diagonal[:-1] += model.strength
-    diagonal[-1] += torch.finfo(model.dtype).eps * trace
-    factor, failed = torch.linalg.cholesky_ex(hessian)
-    if int(failed):  # rounding made it indefinite
-        diagonal += 10 * size * torch.finfo(model.dtype).eps * trace
-        factor = torch.linalg.cholesky(hessian)
-    return Preconditioner(factor, model.columns)
+        rows = _weighted_rows(model, chosen[part], roots[part])
+        hessian.addmm_(rows.T, rows)
+    return DenseFactor(_factor(hessian, model.strength), model.columns)
+
+
+def _weighted_rows(model: LinearModel, chosen: torch.Tensor, roots: torch.Tensor) -> torch.Tensor:
+    """Return sqrt(h_i) * (row_i, 1) as (m, d + 1)."""
+    import torch
+
+    return torch.cat([model.rows_at(chosen), torch.ones_like(roots[:, None])], dim=1).mul_(roots[:, None])
+
+
+def _factor(products: torch.Tensor, strength: float) -> torch.Tensor:
+    """Return the Cholesky factor of products + strength * I, with more where rounding asks for it."""
+    import torch
+
+    diagonal = products.diagonal()
+    rounding = 10 * torch.finfo(products.dtype).eps * float(diagonal.sum())
+    diagonal += strength
+    factor: torch.Tensor
+    factor, failed = torch.linalg.cholesky_ex(products)
+    if int(failed):
+        diagonal += rounding
+        factor = torch.linalg.cholesky(products)
+    return factor
 
 
 def sample(sizes: Float64Array, count: int) -> tuple[IntArray, Float64Array]:
@@ -117,5 +178,8 @@ def _inclusion(sizes: Float64Array, count: int) -> Float64Array:
     return chance
 
 
-def _sample_size(n: int, width: int) -> int:
-    return max(LEAST_ROWS_PER_COLUMN * width, min(MOST_ROWS_PER_COLUMN * width, n // SHARE))
+def _sample_size(sizes: Float64Array, width: int) -> int:
+    held = np.cumsum(np.sort(sizes)[::-1])
+    wanted = max(int(np.searchsorted(held, COVERED * held[-1])) + 1, FEWEST_ROWS)
+    least, most = (factor * width for factor in MOST_ROWS_PER_COLUMN)
+    return min(wanted, max(least, min(most, len(sizes) // SHARE)))

@@ -78,7 +78,7 @@ class StandardisedFeatures:
         if source.size > COPY_LIMIT:
             return cls(source, inverse_length, mean, scale, mean, scale)
         copy = np.empty(source.shape, np.float64 if source.size <= DOUBLE_PRECISION_LIMIT else np.float32)
-        for part in blocks(len(source), width):
+        for part in blocks(len(source), width, BLOCK_NUMBERS):
             copy[part] = (_wide(source[part]) * inverse_length[part, None] - mean) / scale
         return cls(copy, np.ones(len(source)), np.zeros(width), np.ones(width), mean, scale)
 
@@ -97,7 +97,7 @@ def standardise(features: FloatArray) -> tuple[FloatArray, Float64Array, Float64
     return rows, mean, scale
 
 
-def blocks(n: int, width: int, numbers: int = BLOCK_NUMBERS) -> Iterator[slice]:
+def blocks(n: int, width: int, numbers: int) -> Iterator[slice]:
     """Yield slices that cover n rows in order, each of so many rows that they hold about `numbers`."""
     size = max(1, numbers // max(width, 1))
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
@@ -112,7 +112,7 @@ def _measure(source: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array, Floa
     n, width = source.shape
     inverse_length = np.empty(n)
     mean, squares = np.zeros(width), np.zeros(width)
-    for part in blocks(n, width):
+    for part in blocks(n, width, BLOCK_NUMBERS):
         rows = _wide(source[part])
         inverse_length[part] = _inverse_lengths(source, part, rows)
         rows *= inverse_length[part, None]
@@ -137,9 +137,8 @@ def _inverse_lengths(source: npt.NDArray[Any], part: slice, rows: Float64Array) 
 
 
 def _not_finite(source: npt.NDArray[Any], first: int) -> DataError:
-    bad = sum(
-        int((~np.isfinite(source[part]).all(axis=1)).sum()) for part in blocks(len(source), source.shape[1])
-    )
+    parts = blocks(len(source), source.shape[1], BLOCK_NUMBERS)
+    bad = sum(int((~np.isfinite(source[part]).all(axis=1)).sum()) for part in parts)
     return DataError(
         f"features has NaN or infinity in {bad} of {len(source)} rows, the first at row {first}; "
         "leave those images out or embed them again.",
