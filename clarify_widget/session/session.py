@@ -19,6 +19,7 @@ from clarify_widget.session.history import Retraining, SessionState, Steps, Trie
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
 from clarify_widget.session.predictions import features_of, predict, with_predictions
+from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
     ClassSummary,
@@ -267,6 +268,31 @@ class Session:
         """Return the phrases tried for a class, newest first, the best and the kept ones marked."""
         self._label(class_name)
         return self._tried.of_class(class_name, self._kept_phrases(class_name))
+
+    def rank(self, class_name: str, phrases: Iterable[str] | None = None, *, seed: int = 0) -> Ranking:
+        """Rank phrases for a class by their Error Score, and say how many of them chance could have made.
+
+        Nothing joins the history. Whoever tries many phrases finds a good one by chance: the p-values are
+        corrected for the length of the list.
+
+        Parameters
+        ----------
+        class_name
+            The class that the phrases are about.
+        phrases
+            None means all that were tried for the class.
+        seed
+            Of the 1,000 shuffles of right and wrong.
+
+        Raises
+        ------
+        PhraseError
+            When there are no phrases, or as `score`.
+        ScoreError
+            When the model gets no image, or every image, of the class right.
+        """
+        tried = (scored.phrase for scored in self.history(class_name))
+        return rank_phrases(self, class_name, tried if phrases is None else phrases, seed=seed)
 
     def expected(
         self,
