@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from clarify_widget.encoders.base import Encoder
 
 FORMAT = "clarify-widget session"
-VERSION = 1
+VERSION = 2
 _ARRAYS = ("labels", "groups", "features", "embeddings", "predictions")
 
 
@@ -185,7 +185,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise SavedSessionError(f"{path} does not describe a session of clarify_widget.")
     if description.get("version") != VERSION:
         raise SavedSessionError(
-            f"{path} has version {description.get('version')}; this package reads {VERSION}. Update it.",
+            f"{path} has version {description.get('version')}; this package reads version {VERSION}. "
+            "Open it with the release that wrote it, or save the session anew.",
         )
     return description
 

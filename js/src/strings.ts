@@ -52,7 +52,8 @@ export const strings = {
   },
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
-  noScore: "Complete the sentence to see how well a phrase separates wrong from right.",
+  noScore:
+    "Complete the sentence to see how well a phrase separates wrong from right. “red, not blue” sets one thing against another.",
 
   historyHeading: "Tried so far",
   best: "best",
