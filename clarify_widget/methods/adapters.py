@@ -41,6 +41,8 @@ PATIENCE = 5  # epochs without a better validation accuracy
 
 _WEIGHT_DECAY = 1e-4
 _BATCH = 128
+_LEAST_STEPS = 40  # in an epoch; small data sets are drawn from several times
+_LEAST_JUDGED = 20  # validation images that make an accuracy worth comparing
 _ANCHORS = 64
 _POOL = 512  # images that the anchors of a batch find their positives and negatives among
 _NEGATIVES = 64  # nearest images of other classes that an anchor is pushed away from
@@ -128,8 +130,8 @@ def train_linear_adapter(
     learning_rate
         Of AdamW.
     epochs
-        At most so many passes; training stops after 5 without a better validation accuracy, and the best
-        adapter is kept.
+        At most so many passes, of 40 steps or more; training stops after 5 without a better validation
+        accuracy, and the best adapter is kept.
     logit_scale
         What cosines are multiplied by to make logits; CLIP's is 100.
     select
@@ -238,8 +240,9 @@ def train_contrastive_adapter(
         Of the contrastive loss.
     select
         Also "worst_pseudo_group": the worst accuracy among the wrong and the right images of every class,
-        as the source model has it. A validation set that is as biased as train hides its minorities from
-        the average and from the worst class, and then training stops far too early.
+        as the source model has it; a class with fewer than 20 of either is judged as a whole. A validation
+        set that is as biased as train hides its minorities from the average and from the worst class, and
+        then training stops far too early.
     hidden_width, learning_rate, epochs, logit_scale, seed, progress, cancelled
         As in `train_erm_adapter`.
 
@@ -383,10 +386,17 @@ def _validation_cells(images: _Images, select: str, source: Classifier | None = 
     labels = images.val_labels
     cells = {"average": np.zeros_like(labels), "worst_class": labels}
     if source is not None:
-        cells["worst_pseudo_group"] = 2 * labels + (source.predict(images.val_embeddings) == labels)
+        cells["worst_pseudo_group"] = _pseudo_groups(labels, source.predict(images.val_embeddings) == labels)
     if select not in cells:
         raise DataError(f"select must be one of {sorted(cells)}; got {select!r}.")
     return cells[select]
+
+
+def _pseudo_groups(labels: IntArray, right: BoolArray) -> IntArray:
+    """Return (m,) cells 2 * class + right; a class with a side too small to judge is one cell."""
+    cells = 2 * labels + right
+    sizes = np.bincount(cells, minlength=2 * (int(labels.max()) + 1)).reshape(-1, 2)
+    return np.where((sizes.min(axis=1) < _LEAST_JUDGED)[labels], 2 * labels, cells)
 
 
 def _fit(
@@ -410,7 +420,7 @@ def _fit(
     )
     network = _network(images.rows.shape[1], settings.hidden_width, chance)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY)
-    steps = -(-len(images.labels) // _BATCH)
+    steps = max(-(-len(images.labels) // _BATCH), _LEAST_STEPS)
     best: AdapterHead | None = None
     for epoch in range(1, settings.epochs + 1):
         total = 0.0
