@@ -15,6 +15,7 @@ import numpy as np
 
 from clarify_widget.arrays import check_labels, check_rows
 from clarify_widget.errors import DataError
+from clarify_widget.evaluation import evaluate
 from clarify_widget.methods.logit_adjustment import (
     GroupAdjustedHead,
     train_group_logit_adjustment,
@@ -22,7 +23,7 @@ from clarify_widget.methods.logit_adjustment import (
 from clarify_widget.methods.projection import orthogonal_projection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from clarify_widget.training import FitProgress, LinearHead
 
 Aggregation = Literal["scores", "weights"]
+
+PROBE_L2S = (0.01, 0.1, 1.0)
+L2S = (0.01, 0.1, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,55 +118,133 @@ def train_ppa(
         raise DataError(f'aggregate must be "scores" or "weights"; got {aggregate!r}.')
     classes = check_labels(labels)
     rows = check_rows(features, length=len(classes))
-    wrong = _mistakes_without_class_names(
-        check_rows(embeddings, length=len(classes), name="embeddings"),
+    pseudo_groups = infer_pseudo_groups(
+        embeddings,
         classes,
-        check_rows(class_name_embeddings, name="class_name_embeddings"),
+        class_name_embeddings,
         l2=probe_l2,
         progress=_half(progress, first=True),
         cancelled=cancelled,
     )
-    pseudo_groups = 2 * classes + wrong
-    present, cells = np.unique(pseudo_groups, return_inverse=True)
-    adjusted = train_group_logit_adjustment(
-        rows,
-        cells,
-        present // 2,
-        l2=l2,
-        tau=tau,
-        progress=_half(progress, first=False),
-        cancelled=cancelled,
-    )
+    adjusted = _adjust(rows, pseudo_groups, l2, tau, None, _half(progress, first=False), cancelled)
     head = adjusted if aggregate == "scores" else _mean_weights(adjusted)
     return PPAHead(head, pseudo_groups)
 
 
-def _mistakes_without_class_names(
-    embeddings: FloatArray,
-    labels: IntArray,
-    class_names: FloatArray,
+def choose_ppa(
+    features: npt.ArrayLike,
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    class_name_embeddings: npt.ArrayLike,
+    val_features: npt.ArrayLike,
+    val_labels: npt.ArrayLike,
     *,
-    l2: float,
-    progress: Callable[[FitProgress], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> npt.NDArray[np.bool_]:
-    """Return (n,) where a class-balanced head on the projected embeddings is wrong."""
-    if class_names.shape[1] != embeddings.shape[1]:
+    probe_l2s: Sequence[float] = PROBE_L2S,
+    l2s: Sequence[float] = L2S,
+    tau: float = 1.0,
+) -> PPAHead:
+    """Train PPA with every pair of penalties and keep the one with the best worst class on validation.
+
+    Parameters
+    ----------
+    features, embeddings, labels, class_name_embeddings
+        Of train, as `train_ppa` takes them.
+    val_features, val_labels
+        (m, d) and (m,), of validation; its groups are not looked at.
+    probe_l2s, l2s
+        Penalties of the biased head, and of the head, to try.
+    tau
+        As in `train_ppa`.
+
+    Raises
+    ------
+    DataError
+        As `train_ppa`, or when there is nothing to try.
+    """
+    classes = check_labels(labels)
+    rows = check_rows(features, length=len(classes))
+    best: tuple[tuple[float, float], PPAHead] | None = None
+    for probe_l2 in probe_l2s:
+        pseudo_groups = infer_pseudo_groups(embeddings, classes, class_name_embeddings, l2=probe_l2)
+        adjusted: GroupAdjustedHead | None = None
+        for l2 in l2s:
+            adjusted = _adjust(rows, pseudo_groups, l2, tau, adjusted)
+            found = evaluate(adjusted.predict(val_features), val_labels)
+            reached = (min(cell.accuracy for cell in found.per_class if cell.size), found.average)
+            if best is None or reached > best[0]:
+                best = reached, PPAHead(adjusted, pseudo_groups)
+    if best is None:
+        raise DataError("There is no penalty to choose from; give at least one of each.")
+    return best[1]
+
+
+def infer_pseudo_groups(
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    class_name_embeddings: npt.ArrayLike,
+    *,
+    l2: float = 1e-2,
+    progress: Callable[[FitProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> IntArray:
+    """Return (n,) pseudo-groups, 2 * class + (1 where a head without the class names is wrong).
+
+    Parameters
+    ----------
+    embeddings, labels, class_name_embeddings, progress, cancelled
+        As in `train_ppa`, of which this is the first half.
+    l2
+        Strength of the penalty of the biased head.
+
+    Raises
+    ------
+    DataError
+        When shapes or labels do not fit.
+    CancelledError
+        When `cancelled` says so.
+    """
+    classes = check_labels(labels)
+    rows = check_rows(embeddings, length=len(classes), name="embeddings")
+    names = check_rows(class_name_embeddings, name="class_name_embeddings")
+    if names.shape[1] != rows.shape[1]:
         raise DataError(
-            f"class_name_embeddings has width {class_names.shape[1]} and embeddings {embeddings.shape[1]}; "
+            f"class_name_embeddings has width {names.shape[1]} and embeddings {rows.shape[1]}; "
             "embed both with the same encoder.",
         )
-    projected = embeddings @ orthogonal_projection(class_names)
+    projected = rows @ orthogonal_projection(names)
     biased = train_group_logit_adjustment(
         projected,
-        labels,
-        np.arange(int(labels.max(initial=-1)) + 1),
+        classes,
+        np.arange(int(classes.max(initial=-1)) + 1),
         l2=l2,
         progress=progress,
         cancelled=cancelled,
     )
-    wrong: npt.NDArray[np.bool_] = biased.predict(projected) != labels
-    return wrong
+    pseudo_groups: IntArray = 2 * classes + (biased.predict(projected) != classes)
+    return pseudo_groups
+
+
+def _adjust(
+    features: FloatArray,
+    pseudo_groups: IntArray,
+    l2: float,
+    tau: float,
+    initial: GroupAdjustedHead | None,
+    progress: Callable[[FitProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> GroupAdjustedHead:
+    """Train over the pseudo-groups that have images."""
+    present, cells = np.unique(pseudo_groups, return_inverse=True)
+    return train_group_logit_adjustment(
+        features,
+        cells,
+        present // 2,
+        l2=l2,
+        tau=tau,
+        initial=initial,
+        progress=progress,
+        cancelled=cancelled,
+    )
 
 
 def _mean_weights(adjusted: GroupAdjustedHead) -> LinearHead:

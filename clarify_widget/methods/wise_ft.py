@@ -9,15 +9,20 @@ import numpy as np
 
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import DataError
+from clarify_widget.evaluation import evaluate
 from clarify_widget.methods.zero_shot import CLIP_LOGIT_SCALE
 from clarify_widget.training.head import unit_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.methods.zero_shot import ZeroShotHead
     from clarify_widget.training import LinearHead
+
+MIXES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +35,13 @@ class InterpolatedHead:
         W (e, C).
     bias
         b (C,).
+    mix
+        How far it is from the zero-shot head, 0, to the trained one, 1.
     """
 
     weights: Float64Array
     bias: Float64Array
+    mix: float
 
     def decision_function(self, embeddings: npt.ArrayLike) -> Float64Array:
         """Return (n, C) logits of embeddings (n, e); DataError when the width differs."""
@@ -99,4 +107,42 @@ def wise_ft(
     return InterpolatedHead(
         weights=(1 - mix) * zero_shot_weights + mix * trained,
         bias=mix * (head.bias - head.mean @ trained),
+        mix=mix,
     )
+
+
+def choose_wise_ft(
+    zero_shot: ZeroShotHead,
+    head: LinearHead,
+    val_embeddings: npt.ArrayLike,
+    val_labels: npt.ArrayLike,
+    *,
+    mixes: Sequence[float] = MIXES,
+    logit_scale: float = CLIP_LOGIT_SCALE,
+) -> InterpolatedHead:
+    """Interpolate with the mix that has the best worst class on validation; groups are not looked at.
+
+    Parameters
+    ----------
+    zero_shot, head, logit_scale
+        As in `wise_ft`.
+    val_embeddings, val_labels
+        (m, e) and (m,), of validation.
+    mixes
+        Values to try; among equals the higher average decides, then the order.
+
+    Raises
+    ------
+    DataError
+        As `wise_ft`, or when there is nothing to try.
+    """
+    best: tuple[tuple[float, float], InterpolatedHead] | None = None
+    for mix in mixes:
+        candidate = wise_ft(zero_shot, head, mix, logit_scale=logit_scale)
+        found = evaluate(candidate.predict(val_embeddings), val_labels)
+        reached = (min(cell.accuracy for cell in found.per_class if cell.size), found.average)
+        if best is None or reached > best[0]:
+            best = reached, candidate
+    if best is None:
+        raise DataError("There is no mix to choose from; give at least one.")
+    return best[1]

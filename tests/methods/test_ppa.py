@@ -10,7 +10,7 @@ from scipy.stats import ortho_group
 from sklearn.linear_model import LogisticRegression
 
 from clarify_widget.errors import CancelledError, DataError
-from clarify_widget.methods.ppa import train_ppa
+from clarify_widget.methods.ppa import choose_ppa, infer_pseudo_groups, train_ppa
 from clarify_widget.training import train_head
 from tests.training.worlds import standardised
 
@@ -111,6 +111,34 @@ def test_three_classes_have_six_pseudo_groups_at_most():
     head = train_ppa(rows, rows, labels, rng.normal(size=(3, 5)))
     np.testing.assert_array_equal(head.pseudo_groups // 2, labels)
     assert head.decision_function(rows).shape == (150, 3)
+
+
+def test_the_penalties_with_the_best_worst_class_on_validation_are_chosen():
+    rows, labels, _ = planted(sizes=(200, 40, 20, 300))
+    val_rows, val_labels, _ = planted(seed=1, sizes=(50, 50, 50, 50))
+    probe_l2s, l2s = (0.01, 1.0), (0.01, 3.0)
+    chosen = choose_ppa(rows, rows, labels, CLASS_NAMES, val_rows, val_labels, probe_l2s=probe_l2s, l2s=l2s)
+
+    def worst_class(head):
+        right = head.predict(val_rows) == val_labels
+        return min(right[val_labels == each].mean() for each in (0, 1))
+
+    every = [
+        worst_class(train_ppa(rows, rows, labels, CLASS_NAMES, probe_l2=probe_l2, l2=l2))
+        for probe_l2 in probe_l2s
+        for l2 in l2s
+    ]
+    assert worst_class(chosen) == max(every)
+    with pytest.raises(DataError, match="no penalty"):
+        choose_ppa(rows, rows, labels, CLASS_NAMES, val_rows, val_labels, l2s=())
+
+
+def test_pseudo_groups_can_be_had_alone():
+    rows, labels, _ = planted(sizes=(60, 20, 20, 60))
+    alone = infer_pseudo_groups(rows, labels, CLASS_NAMES, l2=1.0)
+    np.testing.assert_array_equal(
+        alone, train_ppa(rows, rows, labels, CLASS_NAMES, probe_l2=1.0).pseudo_groups
+    )
 
 
 def test_progress_runs_once_from_start_to_end_and_cancelling_stops():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify_widget.errors import DataError
-from clarify_widget.methods.wise_ft import wise_ft
+from clarify_widget.methods.wise_ft import MIXES, choose_wise_ft, wise_ft
 from clarify_widget.methods.zero_shot import ZeroShotHead
 from clarify_widget.training import train_head
 from tests.training.worlds import random_problem
@@ -50,6 +50,21 @@ def test_prototypes_may_come_in_any_order():
         wise_ft(zero_shot, head).decision_function(features),
         atol=1e-9,
     )
+
+
+def test_the_mix_with_the_best_worst_class_is_chosen():
+    _, labels, _ = random_problem(1, num_classes=3)
+    features, zero_shot, head = heads(seed=1)
+
+    def worst_class(mixed):
+        right = mixed.predict(features) == labels
+        return min(right[labels == each].mean() for each in range(3))
+
+    chosen = choose_wise_ft(zero_shot, head, features, labels)
+    assert worst_class(chosen) == max(worst_class(wise_ft(zero_shot, head, mix)) for mix in MIXES)
+    assert chosen.mix in MIXES
+    with pytest.raises(DataError, match="no mix"):
+        choose_wise_ft(zero_shot, head, features, labels, mixes=())
 
 
 @pytest.mark.parametrize("mix", [-0.1, 1.1, float("nan")])
