@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sections import write_section
+from reproduction.page import write_block
 
 import clarify_widget as cw
 from clarify_widget.encoders.preparation import prepare
@@ -103,7 +103,7 @@ def main() -> None:
     print(f"{time.perf_counter() - started:.0f} s")
     write(league, arguments.out / f"league-{name}")
     if arguments.page is not None:
-        write_section(arguments.page, f"league {name}", f"{summary(league)}\n\n{league.to_markdown()}")
+        write_block(arguments.page, f"league: {name}", f"{summary(league)}\n\n{league.to_markdown()}")
     print(summary(league))
     print(f"recovered_share {league.recovered(league.best(FEEDBACK)):.3f}")
 
