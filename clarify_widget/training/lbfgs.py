@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Descent: TypeAlias = Generator[torch.Tensor, tuple[float, torch.Tensor], "Minimum"]
 
-MEMORY_NUMBERS = 2**23  # kept as pairs of steps and gradient changes
+MEMORY_NUMBERS = 2**22  # kept as pairs of steps and gradient changes
 FEWEST_PAIRS, MOST_PAIRS = 4, 20
 REFRESH = 8  # passes from one estimate of the Hessian to the next,
 FAR = 30  # times the tolerance; nearer than that a new one no longer pays
@@ -133,9 +133,8 @@ def minimise(
     while trials:
         problems = list(trials)
         refresh = shared.passes % REFRESH == 0 and norm > FAR * tolerance
-        found = objective.evaluate(
-            torch.stack([trials[problem] for problem in problems]), problems, curvature=refresh
-        )
+        points = torch.stack(list(trials.values())) if len(trials) > 1 else trials[problems[0]][None]
+        found = objective.evaluate(points, problems, curvature=refresh)
         if cancelled is not None and cancelled():
             raise CancelledError("Training was cancelled; the head from before is still in place.")
         values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.training.rows import StandardisedFeatures
 
-BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
+BLOCK_NUMBERS = {"cpu": 2**21, "cuda": 2**28}  # rows, logits and what is made of them, of one block
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
 FEW_COLUMNS = 3
 
@@ -60,14 +60,6 @@ class _Scored:
     losses: torch.Tensor  # (b, K) float64
     residuals: torch.Tensor  # (b, K, columns): derivative of each loss by its logits
     curvatures: torch.Tensor | None  # (b, K) mean over columns of p (1 - p)
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Residuals pulled back through the rows as they are, added up in float64."""
-
-    products: torch.Tensor  # (d, K * columns)
-    totals: torch.Tensor  # (K * columns,)
 
 
 class LinearModel:
@@ -157,12 +149,13 @@ class LinearModel:
             self._pull_back(sums, rows, part, scored.residuals, share)
             if counts is not None and scored.curvatures is not None:
                 counts[part] = (scored.curvatures * share).mean(dim=1)
-        penalties, gradients = self._penalty(parameters)
-        return Evaluation(values + penalties, gradients.add_(self._by_parameters(sums)), counts)
+        gradients = self._by_parameters(sums)
+        gradients[:, : -self.columns].add_(parameters[:, : -self.columns], alpha=self.strength)
+        return Evaluation(values + self.penalty(parameters), gradients, counts)
 
     def penalty(self, parameters: torch.Tensor) -> torch.Tensor:
         """Return l2/2 * ||W||^2 (K,) of parameters (K, p)."""
-        return self._penalty(parameters)[0]
+        return self.strength / 2 * parameters[:, : -self.columns].square().sum(dim=1)
 
     def lower_bound(
         self, parameters: torch.Tensor, image_weights: torch.Tensor, gradients: torch.Tensor
@@ -287,36 +280,30 @@ class LinearModel:
             return _score_two_classes(scores, labels, curvature=curvature)
         return _score_classes(scores.reshape(len(rows), -1, self.columns), labels, curvature=curvature)
 
-    def _penalty(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        gradients = self.strength * parameters
-        gradients[:, -self.columns :] = 0
-        return 0.5 * (gradients * parameters).sum(dim=1), gradients
-
-    def _no_sums(self, count: int) -> _Sums:
+    def _no_sums(self, count: int) -> torch.Tensor:
+        """Return zeros (d + 1, K * columns) in float64, to add residuals pulled back through the rows to."""
         import torch
 
-        shape = (self.width, count * self.columns)
-        return _Sums(
-            torch.zeros(shape, dtype=torch.float64, device=self.device),
-            torch.zeros(shape[1], dtype=torch.float64, device=self.device),
-        )
+        return torch.zeros((self.width + 1, count * self.columns), dtype=torch.float64, device=self.device)
 
     def _pull_back(
-        self, sums: _Sums, rows: torch.Tensor, part: slice, residuals: torch.Tensor, share: torch.Tensor
+        self,
+        sums: torch.Tensor,
+        rows: torch.Tensor,
+        part: slice,
+        residuals: torch.Tensor,  # (b, K, columns), changed
+        share: torch.Tensor,  # (b, K) of the images
     ) -> None:
-        """Add one block's residuals (b, K, columns), weighted by their images' share (b, K)."""
         flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
-        sums.totals.add_(flat.sum(dim=0, dtype=sums.totals.dtype))
+        sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
         flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        sums.products.add_(_product(rows.T, flat.to(rows.dtype)))
+        sums[:-1] += _product(rows.T, flat.to(rows.dtype))
 
-    def _by_parameters(self, sums: _Sums) -> torch.Tensor:
+    def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""
-        import torch
-
-        products = sums.products.addr_(self._shift, sums.totals, alpha=-1).div_(self._spread[:, None])
-        stacked = torch.cat([products, sums.totals[None]]).reshape(self.width + 1, -1, self.columns)
-        return stacked.permute(1, 0, 2).reshape(-1, self.num_parameters)
+        sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
+        parts = sums.reshape(self.width + 1, -1, self.columns)
+        return parts.permute(1, 0, 2).reshape(-1, self.num_parameters)
 
 
 def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:

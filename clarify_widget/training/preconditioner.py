@@ -26,7 +26,7 @@ COVERED = 0.95  # share of the sum of h that the rows should hold
 FEWEST_ROWS = 64
 MOST_ROWS_PER_COLUMN = (2, 16)  # even when n is small, and even when it is large
 SHARE = 12  # in between, one row in so many: then the estimate costs about as much as a pass
-BLOCK_NUMBERS = 2**21
+BLOCK_NUMBERS = 2**20
 LEAST_SUM = 1e-200
 
 
