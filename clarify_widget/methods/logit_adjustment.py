@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.arrays import check_labels, check_rows
+from clarify_widget.arrays import check_labels
 from clarify_widget.errors import DataError
 from clarify_widget.training import LinearHead, train_head
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from clarify_widget.arrays import Float64Array, IntArray
-    from clarify_widget.training import FitProgress
+    from clarify_widget.training import FitProgress, StandardisedFeatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,8 @@ class GroupAdjustedHead:
     def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) log of the sum over a class's cells of exp(logit), of raw features (n, d)."""
         logits = self.cells.decision_function(features)
-        highest = logits.max(axis=1, keepdims=True)
-        scores = np.zeros((len(logits), int(self.class_of_cell.max()) + 1))
-        np.add.at(scores.T, self.class_of_cell, np.exp(logits - highest).T)
-        with np.errstate(divide="ignore"):  # a class far behind all others has the score minus infinity
-            joined: Float64Array = np.log(scores) + highest
+        joined = np.full((len(logits), int(self.class_of_cell.max()) + 1), -np.inf)
+        np.logaddexp.at(joined.T, self.class_of_cell, logits.T)
         return joined
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
@@ -63,7 +60,7 @@ class GroupAdjustedHead:
 
 
 def train_group_logit_adjustment(
-    features: npt.ArrayLike,
+    features: npt.ArrayLike | StandardisedFeatures,
     cells: npt.ArrayLike,
     class_of_cell: npt.ArrayLike,
     *,
@@ -81,7 +78,7 @@ def train_group_logit_adjustment(
     Parameters
     ----------
     features
-        (n, d) raw features.
+        (n, d) raw features, or `StandardisedFeatures.of` them, as `train_head` takes them.
     cells
         (n,) cell of each image, 0..K-1, each with images.
     class_of_cell
@@ -111,11 +108,10 @@ def train_group_logit_adjustment(
     ids, classes = _check_cells(cells, class_of_cell)
     if not (np.isfinite(tau) and tau >= 0):
         raise DataError(f"tau must be a number from 0 upwards; got {tau}.")
-    rows = check_rows(features, length=len(ids))
     if initial is not None and len(initial.class_of_cell) != len(classes):
         raise DataError(f"initial has {len(initial.class_of_cell)} cells; these data have {len(classes)}.")
     plain = train_head(
-        rows,
+        features,
         ids,
         l2=l2,
         num_classes=len(classes),

@@ -21,6 +21,7 @@ from clarify_widget.methods.logit_adjustment import (
     train_group_logit_adjustment,
 )
 from clarify_widget.methods.projection import orthogonal_projection
+from clarify_widget.training import StandardisedFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,7 +163,7 @@ def choose_ppa(
         As `train_ppa`, or when there is nothing to try.
     """
     classes = check_labels(labels)
-    rows = check_rows(features, length=len(classes))
+    rows = StandardisedFeatures.of(check_rows(features, length=len(classes)))
     best: tuple[tuple[float, float], PPAHead] | None = None
     for probe_l2 in probe_l2s:
         pseudo_groups = infer_pseudo_groups(embeddings, classes, class_name_embeddings, l2=probe_l2)
@@ -225,7 +226,7 @@ def infer_pseudo_groups(
 
 
 def _adjust(
-    features: FloatArray,
+    features: FloatArray | StandardisedFeatures,
     pseudo_groups: IntArray,
     l2: float,
     tau: float,

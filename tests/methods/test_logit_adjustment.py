@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from clarify_widget.errors import CancelledError, DataError
 from clarify_widget.methods.logit_adjustment import train_group_logit_adjustment
-from clarify_widget.training import train_head
+from clarify_widget.training import StandardisedFeatures, train_head
 from tests.training.worlds import random_problem, standardised
 
 CLASS_OF_CELL = np.array([0, 0, 1, 1])
@@ -104,6 +106,21 @@ def test_order_of_images_and_numbering_of_cells_do_not_matter(seed, tau):
     )
 
 
+def test_features_may_be_standardised_before():
+    features, _, cells = random_problem(0)
+    plain = train_group_logit_adjustment(features, cells, CLASS_OF_CELL)
+    prepared = train_group_logit_adjustment(StandardisedFeatures.of(features), cells, CLASS_OF_CELL)
+    np.testing.assert_allclose(prepared.decision_function(features), plain.decision_function(features))
+
+
+def test_scores_of_hopeless_classes_stay_finite_and_exact():
+    features, _, cells = random_problem(0)
+    head = train_group_logit_adjustment(features, cells, CLASS_OF_CELL)
+    steep = replace(head, cells=replace(head.cells, weights=1e4 * head.cells.weights))
+    expected = class_scores(steep.cells.decision_function(features), CLASS_OF_CELL)
+    np.testing.assert_allclose(steep.decision_function(features), expected)
+
+
 def test_starting_at_the_optimum_takes_next_to_no_iterations():
     features, _, cells = random_problem(0)
     first = train_group_logit_adjustment(features, cells, CLASS_OF_CELL, tau=1)
@@ -130,7 +147,7 @@ GOOD = {
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"cells": [0, 1, 2, 3]}, "8 rows for 4 labels"),
+        ({"cells": [0, 1, 2, 3]}, "8 rows of features for 4 labels"),
         ({"cells": [0, 1, 2, 4] * 2}, "cells go up to 4"),
         ({"cells": [0, 1, 2, 2] * 2}, r"none of \[3\]"),
         ({"cells": [], "features": np.ones((0, 2))}, "no images"),
