@@ -15,8 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from reproduction.page import write_block
+from reproduction.sources import stored_waterbirds
 
 import clarify_widget as cw
 from clarify_widget.encoders.preparation import prepare
@@ -30,22 +30,11 @@ if TYPE_CHECKING:
 NAMES = ("shorebirds", "sprites", "planted")
 WATERBIRDS_L2 = 0.3  # as in notebooks/waterbirds.ipynb
 DRAWN_L2 = 0.01
-FEATURE_STEP = 0.0235  # the stored features are whole numbers of these
 
 
 def waterbirds(root: Path) -> Callable[[int], Problem]:
     """Return the photographs, of which each seed leaves a fifth of train and validation out."""
-    dataset = cw.datasets.waterbirds(
-        root,
-        features=np.load(root / "image_features.npy").astype(np.float32) * FEATURE_STEP,
-        embeddings=np.load(root / "image_embeddings.npy").astype(np.float32),
-    )
-    encoder = cw.encoders.PrecomputedEncoder(
-        (root / "phrases.txt").read_text(encoding="utf-8").splitlines(),
-        np.load(root / "phrase_embeddings.npy").astype(np.float32),
-        name="MiniLM phrases",
-    )
-    whole = Problem(prepare(dataset, encoder, None, None), encoder, words.WATERBIRDS, l2=WATERBIRDS_L2)
+    whole = replace(stored_waterbirds(root).feedback, l2=WATERBIRDS_L2)
     return partial(resampled, whole)
 
 
