@@ -32,7 +32,7 @@ from clarify_widget.methods.feedback import (
 from clarify_widget.methods.group_dro import train_online_group_dro
 from clarify_widget.methods.jtt import choose_jtt
 from clarify_widget.methods.logit_adjustment import train_group_logit_adjustment
-from clarify_widget.methods.ppa import train_ppa
+from clarify_widget.methods.ppa import choose_ppa
 from clarify_widget.methods.problem import embeddings_of, features_of
 from clarify_widget.methods.projection import (
     calibrated_projection,
@@ -40,7 +40,7 @@ from clarify_widget.methods.projection import (
     pair_directions,
     roboshot,
 )
-from clarify_widget.methods.wise_ft import wise_ft
+from clarify_widget.methods.wise_ft import choose_wise_ft
 from clarify_widget.methods.zero_shot import ZeroShotHead, prompt_embeddings
 from clarify_widget.training import train_head
 from clarify_widget.training.reference import train_reference
@@ -175,11 +175,11 @@ def _dfr_with_chosen_l2(problem: Problem) -> Predict:
 
 
 def _wise_ft(problem: Problem) -> Predict:
-    train = problem.train
+    train, val = problem.train, problem.val
     trained = train_head(
         embeddings_of(train), train.labels, l2=problem.l2, num_classes=problem.dataset.num_classes
     )
-    return on_embeddings(wise_ft(class_prompt_head(problem), trained))
+    return on_embeddings(choose_wise_ft(class_prompt_head(problem), trained, embeddings_of(val), val.labels))
 
 
 def _linear_adapter(problem: Problem) -> Predict:
@@ -203,10 +203,12 @@ def _adapter_input(
 
 
 def _ppa(problem: Problem) -> Predict:
-    train = problem.train
+    train, val = problem.train, problem.val
     names = problem.text(problem.words.class_prompts)
     return on_features(
-        train_ppa(features_of(train), embeddings_of(train), train.labels, names, l2=problem.l2)
+        choose_ppa(
+            features_of(train), embeddings_of(train), train.labels, names, features_of(val), val.labels
+        )
     )
 
 

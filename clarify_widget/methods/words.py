@@ -7,11 +7,17 @@ from clarify_widget.methods.problem import Words
 WATERBIRDS = Words(
     class_prompts=("landbird", "waterbird"),
     phrases={"landbird": ("ocean", "water"), "waterbird": ("forest", "trees")},
-    spurious_prompts=("land background", "water background"),
-    reject_pairs=(("land background", "water background"),),
-    accept_pairs=(("songbird", "seagull"),),
+    spurious_prompts=(
+        "land background",
+        "forest background",
+        "trees background",
+        "water background",
+        "ocean background",
+    ),
+    reject_pairs=(("land background", "water background"), ("forest", "ocean"), ("trees", "water")),
 )
-"""Phrases as in the paper's expert annotation and its users' best ones (Table 3)."""
+"""Phrases as in the paper's expert annotation and its users' best ones (Table 3). Prompts are bare words, for
+an encoder over a fixed list of phrases."""
 
 SHOREBIRDS = Words(
     class_prompts=("an image of a water bird", "an image of a land bird"),
