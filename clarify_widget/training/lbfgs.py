@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Descent: TypeAlias = Generator[torch.Tensor, tuple[float, torch.Tensor], "Minimum"]
 
 MEMORY_NUMBERS = 2**22  # kept as pairs of steps and gradient changes
-FEWEST_PAIRS, MOST_PAIRS = 4, 20
+FEWEST_PAIRS, MOST_PAIRS = 3, 20
 REFRESH = 8  # passes from one estimate of the Hessian to the next,
 FAR = 30  # times the tolerance; nearer than that a new one no longer pays
 MAX_PASSES = 3000
@@ -149,6 +149,7 @@ def minimise(
                 del trials[problem]
             else:
                 trials[problem] = answer
+        del found, gradient  # the problems keep what they need
         shared.passes += 1
     return [minima[problem] for problem in range(len(starts))]
 
@@ -175,7 +176,7 @@ def _descend(start: torch.Tensor, tolerance: float, shared: _Shared, precision: 
     import torch
 
     noise = 20 * torch.finfo(precision).eps  # relative, of a value
-    pairs = _Pairs(len(start), precision)
+    pairs = _Pairs(start, precision)
     point = start
     value, gradient = yield point
     norm = lowest = float(gradient.norm())
@@ -189,26 +190,26 @@ def _descend(start: torch.Tensor, tolerance: float, shared: _Shared, precision: 
             return stop(f"{MAX_PASSES} passes were not enough")
         assert shared.preconditioner is not None
         direction = pairs.direction(gradient, shared.preconditioner)
-        slope = float(gradient @ direction)
+        slope = _dot(gradient, direction)
         if not slope < 0:
             pairs.forget()
-            direction = -shared.preconditioner(gradient)
-            slope = float(gradient @ direction)
+            direction = pairs.direction(gradient, shared.preconditioner)
+            slope = _dot(gradient, direction)
         step = 1.0
         for _ in range(MAX_TRIALS):
-            new_value, new_gradient = yield point + step * direction
-            new_slope = float(new_gradient @ direction)
+            trial = torch.add(point, direction, alpha=step)
+            new_value, new_gradient = yield trial
+            new_slope = _dot(new_gradient, direction)
             if new_value <= value + SUFFICIENT * step * slope:
                 break
             if new_value <= value + noise * abs(value) and abs(new_slope) <= 0.9 * abs(slope):
                 break
+            del new_gradient  # as large as the parameters
             step *= _shorter(step, value, slope, new_value, new_slope)
         else:
             return stop("rounding leaves no better point")
-        direction *= step
-        pairs.append(direction, new_gradient - gradient)
-        point = point + direction
-        value, gradient, norm = new_value, new_gradient, float(new_gradient.norm())
+        pairs.append(direction.mul_(step), gradient, new_gradient)
+        point, value, gradient, norm = trial, new_value, new_gradient, float(new_gradient.norm())
         if norm < 0.9 * lowest or value < before - noise * abs(before):
             lowest, before, without_progress = min(norm, lowest), value, 0
         else:
@@ -227,37 +228,56 @@ def _shorter(step: float, value: float, slope: float, new_value: float, new_slop
     return min(max(factor, 0.1), 0.5)
 
 
+def _dot(gradient: torch.Tensor, direction: torch.Tensor) -> float:
+    return float(gradient.to(direction.dtype) @ direction)
+
+
 class _Pairs:
     """The last steps and gradient changes, and the direction that they and an estimated Hessian give."""
 
-    def __init__(self, num_parameters: int, precision: torch.dtype) -> None:
-        count = min(max(MEMORY_NUMBERS // (2 * num_parameters), FEWEST_PAIRS), MOST_PAIRS)
-        self._pairs: deque[tuple[torch.Tensor, torch.Tensor, float]] = deque(maxlen=count)
-        self._precision = precision
+    def __init__(self, start: torch.Tensor, precision: torch.dtype) -> None:
+        import torch
 
-    def append(self, step: torch.Tensor, change: torch.Tensor) -> None:
-        product = float(step @ change)
+        count = min(max(MEMORY_NUMBERS // (2 * len(start)), FEWEST_PAIRS), MOST_PAIRS)
+        # One piece of memory for good: large vectors that come and go would leave holes.
+        self._store = torch.empty((count, 2, len(start)), dtype=precision, device=start.device)
+        self._slots: deque[tuple[int, float]] = deque(maxlen=count)  # slot and step @ change, oldest first
+        self._appended = 0
+
+    def append(self, step: torch.Tensor, gradient: torch.Tensor, new_gradient: torch.Tensor) -> None:
+        import torch
+
+        slot = self._appended % len(self._store)
+        self._store[slot, 0].copy_(step)
+        torch.sub(new_gradient, gradient, out=self._store[slot, 1])
+        product = float(self._store[slot, 0] @ self._store[slot, 1])
+        while self._slots and self._slots[0][0] == slot:
+            self._slots.popleft()
         if product > 0:
-            self._pairs.append((step.to(self._precision), change.to(self._precision), product))
+            self._slots.append((slot, product))
+            self._appended += 1
 
     def forget(self) -> None:
-        self._pairs.clear()
+        self._slots.clear()
 
     def direction(self, gradient: torch.Tensor, preconditioner: Preconditioner) -> torch.Tensor:
         """Return minus the inverse Hessian estimate times the gradient, by the two loops."""
-        found = gradient.to(self._precision, copy=True)
+        found = gradient.to(self._store.dtype, copy=True)
         shares = []
-        for step, change, product in reversed(self._pairs):
+        for slot, product in reversed(self._slots):
+            step, change = self._store[slot]
             share = float(step @ found) / product
             found.add_(change, alpha=-share)
             shares.append(share)
         found = preconditioner(found)
-        if self._pairs:  # the estimate's scale is as old as the estimate
-            _, change, product = self._pairs[-1]
+        if self._slots:  # the estimate's scale is as old as the estimate
+            slot, product = self._slots[-1]
+            change = self._store[slot, 1]
             found *= product / float(change @ preconditioner(change))
-        for (step, change, product), share in zip(self._pairs, reversed(shares), strict=True):
+        for (slot, product), share in zip(self._slots, reversed(shares), strict=True):
+            step, change = self._store[slot]
             found.add_(step, alpha=share - float(change @ found) / product)
-        return found.double().neg_()
+        return found.neg_()
 
 
 class _Reporter:

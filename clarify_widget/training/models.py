@@ -155,7 +155,10 @@ class LinearModel:
 
     def penalty(self, parameters: torch.Tensor) -> torch.Tensor:
         """Return l2/2 * ||W||^2 (K,) of parameters (K, p)."""
-        return self.strength / 2 * parameters[:, : -self.columns].square().sum(dim=1)
+        import torch
+
+        norms: torch.Tensor = torch.linalg.vector_norm(parameters[:, : -self.columns], dim=1)
+        return self.strength / 2 * norms.square()
 
     def lower_bound(
         self, parameters: torch.Tensor, image_weights: torch.Tensor, gradients: torch.Tensor
@@ -250,10 +253,15 @@ class LinearModel:
 
     def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights (d, K * columns) for rows as they are, and offsets (K * columns,) in float64."""
+        import torch
+
         matrices = parameters.reshape(len(parameters), self.width + 1, self.columns)
-        weights = (matrices[:, :-1] / self._spread[:, None]).permute(1, 0, 2).reshape(self.width, -1)
-        offsets = matrices[:, -1].reshape(-1) - self._shift @ weights
-        return weights.to(self.dtype), offsets
+        weights = torch.empty(
+            (self.width, len(parameters), self.columns), dtype=self.dtype, device=self.device
+        )
+        torch.div(matrices[:, :-1].permute(1, 0, 2), self._spread[:, None, None], out=weights)
+        moved = torch.tensordot(self._shift / self._spread, matrices[:, :-1], dims=([0], [1]))
+        return weights.reshape(self.width, -1), (matrices[:, -1] - moved).reshape(-1)
 
     def _scores(
         self, rows: torch.Tensor, part: slice, weights: torch.Tensor, offsets: torch.Tensor
@@ -297,7 +305,10 @@ class LinearModel:
         flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
         sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
         flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        sums[:-1] += _product(rows.T, flat.to(rows.dtype))
+        if sums.dtype == rows.dtype and flat.shape[1] > FEW_COLUMNS:
+            sums[:-1].addmm_(rows.T, flat)
+        else:
+            sums[:-1] += _product(rows.T, flat.to(rows.dtype))
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COPY_LIMIT = 2**24  # numbers: 64 MB in single precision; larger features are not copied
 DOUBLE_PRECISION_LIMIT = 2**21  # numbers; larger features are solved in single precision
-BLOCK_NUMBERS = 2**21  # of one block that is being measured
+BLOCK_NUMBERS = 2**19  # of one block that is being measured
 
 
 @dataclass(frozen=True, eq=False)
