@@ -78,7 +78,6 @@ def main() -> None:
         "--out", type=Path, default=Path("outputs"), help="folder for league-NAME.md and .json"
     )
     parser.add_argument("--page", type=Path, help="page to put the table into, such as docs/league.md")
-    parser.add_argument("--page", type=Path, help="page to put the table into, such as docs/league.md")
     arguments = parser.parse_args()
 
     started = time.perf_counter()
