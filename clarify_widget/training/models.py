@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float64Array, IntArray
     from clarify_widget.training.rows import StandardisedFeatures
 
-BLOCK_NUMBERS = {"cpu": 2**21, "cuda": 2**28}  # rows, logits and what is made of them, of one block
+BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
 FEW_COLUMNS = 3
 
@@ -248,7 +248,7 @@ class LinearModel:
 
     def _blocks(self, count: int) -> Iterator[tuple[slice, torch.Tensor]]:
         numbers = BLOCK_NUMBERS[self.device]
-        for part in blocks(len(self), self.width + 4 * count * self.columns, numbers):
+        for part in blocks(len(self), self.width + 8 * count * self.columns, numbers):
             yield part, self._source[part].to(self.device, self.dtype, non_blocking=True)
 
     def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -354,7 +354,7 @@ def _score_two_classes(
 ) -> _Scored:
     from torch.nn.functional import softplus
 
-    signs = (2 * labels - 1).double()[:, None]
+    signs = labels.double().mul_(2).sub_(1)[:, None]
     margins = scores.mul_(signs)
     losses = softplus(-margins, threshold=40)
     missing = (-margins).sigmoid_()  # 1 - probability of the true class
