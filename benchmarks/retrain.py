@@ -12,8 +12,8 @@ Parts: "celeba" (162,770 x 768, two classes), "waterbirds" (4,795 x 768, two cla
 "classes" (100,000 x 768, 1,000 classes, each contender in a process of its own, with its memory; glibc is
 told to give large blocks back when they are freed, as holes in its heap are neither's doing), "card" (1.28
 million x 768, 1,000 classes, where torch finds a card). The last line is the least of all ratios over what
-each should be (2x cold, 5x warm, 100x the recipe, 1x and 1.3 times the features' memory with 1,000 classes): from 1 on,
-everything is as it should be.
+each should be (2x cold, 5x warm, 100x the recipe, 1x and 1.3 times the features' memory with 1,000 classes):
+from 1 on, everything is as it should be.
 Run: `python benchmarks/retrain.py [--parts celeba waterbirds classes card]`.
 """
 
