@@ -269,11 +269,13 @@ class _Pairs:
             share = float(step @ found) / product
             found.add_(change, alpha=-share)
             shares.append(share)
-        found = preconditioner(found)
         if self._slots:  # the estimate's scale is as old as the estimate
             slot, product = self._slots[-1]
             change = self._store[slot, 1]
-            found *= product / float(change @ preconditioner(change))
+            found, solved = preconditioner(found, change)
+            found *= product / float(change @ solved)
+        else:
+            (found,) = preconditioner(found)
         for (slot, product), share in zip(self._slots, reversed(shares), strict=True):
             step, change = self._store[slot]
             found.add_(step, alpha=share - float(change @ found) / product)

@@ -33,8 +33,8 @@ LEAST_SUM = 1e-200
 class Preconditioner(Protocol):
     """The inverse of a Hessian estimate."""
 
-    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Return the Newton step (p,) of a gradient (p,), with the estimate for the Hessian."""
+    def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
+        """Return the Newton step (p,) of each gradient (p,), with the estimate for the Hessian."""
         ...
 
 
@@ -53,12 +53,12 @@ class DenseFactor:
     factor: torch.Tensor
     columns: int
 
-    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Return the Newton step (p,)."""
+    def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
+        """Return the Newton steps (p,)."""
         import torch
 
-        right = gradient.reshape(-1, self.columns).to(self.factor.dtype)
-        return _vector(torch.cholesky_solve(right, self.factor), gradient)
+        right = _side_by_side(gradients, self.columns)
+        return _vectors(torch.cholesky_solve(right, self.factor), self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,18 +82,25 @@ class LowRank:
     strength: float
     columns: int
 
-    def __call__(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Return the Newton step (p,)."""
+    def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
+        """Return the Newton steps (p,)."""
         import torch
 
-        right = gradient.reshape(-1, self.columns).to(self.factor.dtype)
+        right = _side_by_side(gradients, self.columns)
         inner = torch.cholesky_solve(self.rows @ right, self.factor)
-        return _vector(right.sub(self.rows.T @ inner).div_(self.strength), gradient)
+        return _vectors(right.sub_(self.rows.T @ inner).div_(self.strength), self.columns)
 
 
-def _vector(matrix: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    vector: torch.Tensor = matrix.reshape(-1).to(like.dtype)
-    return vector
+def _side_by_side(gradients: tuple[torch.Tensor, ...], columns: int) -> torch.Tensor:
+    """Return gradients (p,) each as (d + 1, columns), next to each other in a new matrix."""
+    import torch
+
+    return torch.cat([gradient.reshape(-1, columns) for gradient in gradients], dim=1)
+
+
+def _vectors(matrix: torch.Tensor, columns: int) -> list[torch.Tensor]:
+    """Undo `_side_by_side`."""
+    return [matrix[:, i : i + columns].reshape(-1) for i in range(0, matrix.shape[1], columns)]
 
 
 def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
@@ -110,16 +117,30 @@ def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
         return LowRank(rows, _factor(rows @ rows.T, model.strength), model.strength, model.columns)
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for part in blocks(len(indices), size, BLOCK_NUMBERS):
-        rows = _weighted_rows(model, chosen[part], roots[part])
-        hessian.addmm_(rows.T, rows)
+        _add_products(hessian, _weighted_rows(model, chosen[part], roots[part]))
     return DenseFactor(_factor(hessian, model.strength), model.columns)
+
+
+def _add_products(hessian: torch.Tensor, rows: torch.Tensor) -> None:
+    """Add rows^T rows to the lower triangle of a Hessian, which is all that its Cholesky factor reads."""
+    if hessian.device.type != "cpu":
+        hessian.addmm_(rows.T, rows)
+        return
+    from scipy.linalg.blas import dsyrk, ssyrk  # half the work of a full product; torch has no such call
+
+    syrk = ssyrk if rows.element_size() == 4 else dsyrk
+    # BLAS counts columns first: the upper triangle of its transpose is our lower one, in the same place.
+    syrk(1.0, rows.numpy().T, beta=1.0, c=hessian.numpy().T, overwrite_c=True)
 
 
 def _weighted_rows(model: LinearModel, chosen: torch.Tensor, roots: torch.Tensor) -> torch.Tensor:
     """Return sqrt(h_i) * (row_i, 1) as (m, d + 1)."""
     import torch
 
-    return torch.cat([model.rows_at(chosen), torch.ones_like(roots[:, None])], dim=1).mul_(roots[:, None])
+    weighted = torch.empty((len(chosen), model.width + 1), dtype=model.dtype, device=model.device)
+    torch.mul(model.rows_at(chosen), roots[:, None], out=weighted[:, :-1])
+    weighted[:, -1] = roots
+    return weighted
 
 
 def _factor(products: torch.Tensor, strength: float) -> torch.Tensor:
