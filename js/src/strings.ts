@@ -53,7 +53,7 @@ export const strings = {
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
-    "Complete the sentence to see how well a phrase separates wrong from right. “red, not blue” sets one thing against another.",
+    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another.",
 
   historyHeading: "Tried so far",
   best: "best",
