@@ -135,7 +135,7 @@ def test_heads_reach_the_optimum_of_scikit_learn(waterbirds, objective):
     losses = -log_shares[np.arange(len(logits)), train.labels]
     optimum = np.average(losses, weights=weights) + l2 / 4 * np.sum(model.coef_**2)
     assert head.report.objective_value == pytest.approx(optimum, rel=1e-6)
-    assert head.report.duality_gap <= 1e-7 * optimum  # features of this size are solved in single precision
+    assert head.report.duality_gap <= 1e-8 * optimum
 
 
 def test_worst_slice_and_group_dro_are_certified_and_lift_the_worst_group(waterbirds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -212,7 +213,6 @@ def _weighted_heads(
     progress: Callable[[FitProgress], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> tuple[LinearHead, ...]:
-    import torch
 
     means = WeightedMeans(model, image_weights(model, weights))
     minima = minimise(
@@ -222,15 +222,32 @@ def _weighted_heads(
         progress=progress,
         cancelled=cancelled,
     )
-    bounds = model.lower_bound(
-        torch.stack([found.parameters for found in minima]),
-        means.weights,
-        torch.stack([found.gradient for found in minima]),
-    )
-    return tuple(
-        _head(prepared, model, found, bound, objective, l2)
-        for found, bound in zip(minima, bounds.tolist(), strict=True)
-    )
+    certified = _certified(model, minima, means.weights)
+    return tuple(_head(prepared, model, found, bound, objective, l2) for found, bound in certified)
+
+
+def _certified(
+    model: LinearModel, minima: list[Minimum], weights: torch.Tensor
+) -> list[tuple[Minimum, float]]:
+    """Return minima with their values and gradients as they are, each with a value that none goes below.
+
+    Of two classes in double precision: a gap may be far below what single precision can tell.
+    """
+    import torch
+
+    parameters = torch.stack([found.parameters for found in minima])
+    gradients = torch.stack([found.gradient for found in minima])
+    if model.columns > 1:
+        return list(zip(minima, model.lower_bound(parameters, weights, gradients).tolist(), strict=True))
+    wide = model.in_double_precision()
+    judged = wide.evaluate(parameters, weights)
+    bounds = wide.lower_bound(parameters, weights, judged.gradients).tolist()
+    return [
+        (replace(found, value=value, gradient=gradient), bound)
+        for found, value, gradient, bound in zip(
+            minima, judged.values.tolist(), judged.gradients, bounds, strict=True
+        )
+    ]
 
 
 def _head(

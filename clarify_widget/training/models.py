@@ -11,6 +11,7 @@ three are matrix-vector products.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,14 @@ class LinearModel:
 
     def __len__(self) -> int:
         return len(self._source)
+
+    def in_double_precision(self) -> LinearModel:
+        """Return the same model over the same rows, each block of them made wider while it is used."""
+        import torch
+
+        wide = copy.copy(self)
+        wide.dtype = torch.float64
+        return wide
 
     def zeros(self) -> torch.Tensor:
         """Return the parameters (p,) of the head that knows nothing."""
