@@ -99,7 +99,7 @@ def choose_afr(
     l2s: Sequence[float] = L2S,
     seed: int = 0,
     num_classes: int | None = None,
-) -> Choice:
+) -> Choice[LinearHead]:
     """Train with every combination of settings and keep the one with the best worst class on validation.
 
     The publication tunes on validation groups; here labels must do, as the method claims no more.

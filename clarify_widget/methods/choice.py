@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from clarify_widget.arrays import check_labels
 from clarify_widget.errors import DataError
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from clarify_widget.arrays import Float64Array, IntArray
-    from clarify_widget.training import LinearHead
+
+
+class _Scores(Protocol):
+    """Anything that predicts classes, and says by what scores."""
+
+    def decision_function(self, rows: npt.ArrayLike, /) -> Float64Array: ...
+
+    def predict(self, rows: npt.ArrayLike, /) -> IntArray: ...
+
+
+Candidate = TypeVar("Candidate", bound=_Scores)
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Choice(Generic[Candidate]):
     """The head whose worst validation cell is best, and all trials.
 
     Attributes
@@ -51,7 +61,7 @@ class Choice:
         Every setting, in the order in which they were tried.
     """
 
-    head: LinearHead
+    head: Candidate
     chosen: Trial
     trials: tuple[Trial, ...]
 
@@ -65,11 +75,11 @@ class Choice:
 
 
 def choose_by_worst_cell(
-    candidates: Iterable[tuple[Mapping[str, float], LinearHead]],
+    candidates: Iterable[tuple[Mapping[str, float], Candidate]],
     features: npt.ArrayLike,
     labels: npt.ArrayLike,
     cells: npt.ArrayLike | None = None,
-) -> Choice:
+) -> Choice[Candidate]:
     """Choose the candidate whose worst validation cell has the highest accuracy.
 
     Among equals the higher average decides, then the order of the candidates: the same candidates always
@@ -94,11 +104,11 @@ def choose_by_worst_cell(
     """
     truth = check_labels(labels)
     served = truth if cells is None else check_labels(cells, name="cells")
-    head: LinearHead | None = None
+    head: Candidate | None = None
     chosen: Trial | None = None
     trials = []
     for settings, candidate in candidates:
-        found = evaluate(candidate.predict(features), truth, served, num_classes=candidate.weights.shape[1])
+        found = evaluate(candidate.predict(features), truth, served)
         assert found.worst_group is not None
         trial = Trial(dict(settings), found.worst_group, found.average)
         trials.append(trial)

@@ -228,7 +228,7 @@ def train_product_of_phrases(problem: Problem) -> LinearHead:
 
 def choose_l2(
     problem: Problem, slicing: Slicing, train: Callable[[float], LinearHead], grid: Sequence[float] = L2_GRID
-) -> Choice:
+) -> Choice[LinearHead]:
     """Return the head of the penalty whose worst validation slice has the highest accuracy.
 
     Slices are known on validation also, so no group label is needed; a class without a cut is one slice.

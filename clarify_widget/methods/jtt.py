@@ -86,7 +86,7 @@ def choose_jtt(
     identification_l2s: Sequence[float] = IDENTIFICATION_L2S,
     l2s: Sequence[float] = L2S,
     num_classes: int | None = None,
-) -> Choice:
+) -> Choice[LinearHead]:
     """Train with every combination of settings and keep the one with the best worst class on validation.
 
     The publication tunes on validation groups; here labels must do, as the method claims no more.

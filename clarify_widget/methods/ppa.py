@@ -15,7 +15,7 @@ import numpy as np
 
 from clarify_widget.arrays import check_labels, check_rows
 from clarify_widget.errors import DataError
-from clarify_widget.evaluation import evaluate
+from clarify_widget.methods.choice import choose_by_worst_cell
 from clarify_widget.methods.logit_adjustment import (
     GroupAdjustedHead,
     train_group_logit_adjustment,
@@ -24,7 +24,7 @@ from clarify_widget.methods.projection import orthogonal_projection
 from clarify_widget.training import StandardisedFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -164,19 +164,16 @@ def choose_ppa(
     """
     classes = check_labels(labels)
     rows = StandardisedFeatures.of(check_rows(features, length=len(classes)))
-    best: tuple[tuple[float, float], PPAHead] | None = None
-    for probe_l2 in probe_l2s:
-        pseudo_groups = infer_pseudo_groups(embeddings, classes, class_name_embeddings, l2=probe_l2)
-        adjusted: GroupAdjustedHead | None = None
-        for l2 in l2s:
-            adjusted = _adjust(rows, pseudo_groups, l2, tau, adjusted)
-            found = evaluate(adjusted.predict(val_features), val_labels)
-            reached = (min(cell.accuracy for cell in found.per_class if cell.size), found.average)
-            if best is None or reached > best[0]:
-                best = reached, PPAHead(adjusted, pseudo_groups)
-    if best is None:
-        raise DataError("There is no penalty to choose from; give at least one of each.")
-    return best[1]
+
+    def candidates() -> Iterator[tuple[dict[str, float], PPAHead]]:
+        for probe_l2 in probe_l2s:
+            pseudo_groups = infer_pseudo_groups(embeddings, classes, class_name_embeddings, l2=probe_l2)
+            adjusted: GroupAdjustedHead | None = None
+            for l2 in l2s:
+                adjusted = _adjust(rows, pseudo_groups, l2, tau, adjusted)
+                yield {"probe_l2": probe_l2, "l2": l2}, PPAHead(adjusted, pseudo_groups)
+
+    return choose_by_worst_cell(candidates(), val_features, val_labels).head
 
 
 def infer_pseudo_groups(

@@ -9,7 +9,7 @@ import numpy as np
 
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import DataError
-from clarify_widget.evaluation import evaluate
+from clarify_widget.methods.choice import choose_by_worst_cell
 from clarify_widget.methods.zero_shot import CLIP_LOGIT_SCALE
 from clarify_widget.training.head import unit_rows
 
@@ -136,13 +136,5 @@ def choose_wise_ft(
     DataError
         As `wise_ft`, or when there is nothing to try.
     """
-    best: tuple[tuple[float, float], InterpolatedHead] | None = None
-    for mix in mixes:
-        candidate = wise_ft(zero_shot, head, mix, logit_scale=logit_scale)
-        found = evaluate(candidate.predict(val_embeddings), val_labels)
-        reached = (min(cell.accuracy for cell in found.per_class if cell.size), found.average)
-        if best is None or reached > best[0]:
-            best = reached, candidate
-    if best is None:
-        raise DataError("There is no mix to choose from; give at least one.")
-    return best[1]
+    candidates = (({"mix": mix}, wise_ft(zero_shot, head, mix, logit_scale=logit_scale)) for mix in mixes)
+    return choose_by_worst_cell(candidates, val_embeddings, val_labels).head

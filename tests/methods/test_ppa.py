@@ -129,7 +129,7 @@ def test_the_penalties_with_the_best_worst_class_on_validation_are_chosen():
         for l2 in l2s
     ]
     assert worst_class(chosen) == max(every)
-    with pytest.raises(DataError, match="no penalty"):
+    with pytest.raises(DataError, match="no setting to choose from"):
         choose_ppa(rows, rows, labels, CLASS_NAMES, val_rows, val_labels, l2s=())
 
 

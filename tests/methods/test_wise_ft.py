@@ -63,7 +63,7 @@ def test_the_mix_with_the_best_worst_class_is_chosen():
     chosen = choose_wise_ft(zero_shot, head, features, labels)
     assert worst_class(chosen) == max(worst_class(wise_ft(zero_shot, head, mix)) for mix in MIXES)
     assert chosen.mix in MIXES
-    with pytest.raises(DataError, match="no mix"):
+    with pytest.raises(DataError, match="no setting to choose from"):
         choose_wise_ft(zero_shot, head, features, labels, mixes=())
 
 
