@@ -236,18 +236,17 @@ def _certified(
     import torch
 
     parameters = torch.stack([found.parameters for found in minima])
-    gradients = torch.stack([found.gradient for found in minima])
     if model.columns > 1:
+        gradients = torch.stack([found.gradient for found in minima])
         return list(zip(minima, model.lower_bound(parameters, weights, gradients).tolist(), strict=True))
-    wide = model.in_double_precision()
-    judged = wide.evaluate(parameters, weights)
-    bounds = wide.lower_bound(parameters, weights, judged.gradients).tolist()
-    return [
-        (replace(found, value=value, gradient=gradient), bound)
-        for found, value, gradient, bound in zip(
-            minima, judged.values.tolist(), judged.gradients, bounds, strict=True
+    certificate = model.in_double_precision().certify(parameters, weights)
+    judged = [
+        replace(found, value=value, gradient=gradient)
+        for found, value, gradient in zip(
+            minima, certificate.values.tolist(), certificate.gradients, strict=True
         )
     ]
+    return list(zip(judged, certificate.lower_bounds.tolist(), strict=True))
 
 
 def _head(

@@ -240,46 +240,64 @@ class _Pairs:
 
         count = min(max(MEMORY_NUMBERS // (2 * len(start)), FEWEST_PAIRS), MOST_PAIRS)
         # One piece of memory for good: large vectors that come and go would leave holes.
-        self._store = torch.empty((count, 2, len(start)), dtype=precision, device=start.device)
-        self._slots: deque[tuple[int, float]] = deque(maxlen=count)  # slot and step @ change, oldest first
+        self._steps, self._changes = torch.zeros((2, count, len(start)), dtype=precision, device=start.device)
+        self._products = start.new_zeros((count, count))  # step i @ change j
+        self._slots: deque[int] = deque(maxlen=count)  # oldest first
         self._appended = 0
 
     def append(self, step: torch.Tensor, gradient: torch.Tensor, new_gradient: torch.Tensor) -> None:
         import torch
 
-        slot = self._appended % len(self._store)
-        self._store[slot, 0].copy_(step)
-        torch.sub(new_gradient, gradient, out=self._store[slot, 1])
-        product = float(self._store[slot, 0] @ self._store[slot, 1])
-        while self._slots and self._slots[0][0] == slot:
+        slot = self._appended % len(self._steps)
+        if self._slots and self._slots[0] == slot:
             self._slots.popleft()
-        if product > 0:
-            self._slots.append((slot, product))
+        self._steps[slot].copy_(step)
+        torch.sub(new_gradient, gradient, out=self._changes[slot])
+        self._products[:, slot] = self._steps @ self._changes[slot]
+        self._products[slot] = self._changes @ self._steps[slot]
+        if float(self._products[slot, slot]) > 0:
+            self._slots.append(slot)
             self._appended += 1
 
     def forget(self) -> None:
         self._slots.clear()
 
     def direction(self, gradient: torch.Tensor, preconditioner: Preconditioner) -> torch.Tensor:
-        """Return minus the inverse Hessian estimate times the gradient, by the two loops."""
-        found = gradient.to(self._store.dtype, copy=True)
-        shares = []
-        for slot, product in reversed(self._slots):
-            step, change = self._store[slot]
-            share = float(step @ found) / product
-            found.add_(change, alpha=-share)
-            shares.append(share)
-        if self._slots:  # the estimate's scale is as old as the estimate
-            slot, product = self._slots[-1]
-            change = self._store[slot, 1]
-            found, solved = preconditioner(found, change)
-            found *= product / float(change @ solved)
-        else:
+        """Return minus the inverse Hessian estimate times the gradient.
+
+        The two loops over the pairs are two triangular systems (Byrd, Nocedal and Schnabel, "Representations
+        of quasi-Newton matrices and their use in limited memory methods", 1994).
+        """
+        import torch
+
+        found = gradient.to(self._steps.dtype, copy=True)
+        if not self._slots:
             (found,) = preconditioner(found)
-        for (slot, product), share in zip(self._slots, reversed(shares), strict=True):
-            step, change = self._store[slot]
-            found.add_(step, alpha=share - float(change @ found) / product)
+            return found.neg_()
+        order = torch.tensor(self._slots, device=found.device)
+        upper = self._products[order[:, None], order].triu_()
+        shares = _solve(upper, (self._steps @ found)[order], upper=True)
+        found.addmv_(self._changes.T, self._by_slot(order, shares), alpha=-1)
+        newest = self._slots[-1]
+        found, solved = preconditioner(found, self._changes[newest])
+        # The estimate's scale is as old as the estimate.
+        found *= (upper[-1, -1] / (self._changes[newest] @ solved)).to(found.dtype)
+        wanted = upper.diagonal() * shares - (self._changes @ found)[order]
+        found.addmv_(self._steps.T, self._by_slot(order, _solve(upper.T, wanted, upper=False)))
         return found.neg_()
+
+    def _by_slot(self, order: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Return one share for each slot; empty ones have none."""
+        by_slot: torch.Tensor = self._steps.new_zeros(len(self._steps))
+        return by_slot.index_copy_(0, order, shares.to(by_slot.dtype))
+
+
+def _solve(triangle: torch.Tensor, right: torch.Tensor, *, upper: bool) -> torch.Tensor:
+    import torch
+
+    wide = right.to(triangle.dtype)[:, None]
+    solution: torch.Tensor = torch.linalg.solve_triangular(triangle, wide, upper=upper)[:, 0]
+    return solution
 
 
 class _Reporter:

@@ -5,8 +5,8 @@ beside each other in one matrix product, which reads the rows once for all of th
 so neither a standardised copy nor all logits ever exist at once.
 
 Two classes are one column: only w = W1 - W0 matters, the best split of it is W1 = w/2 = -W0, and so the
-penalty is l2/4 * ||w||^2. That halves the work, and products with very few columns are slow besides, so up to
-three are matrix-vector products.
+penalty is l2/4 * ||w||^2. That halves the work. Products of many rows with very few columns are slow, so they
+are turned round: a few rows times many columns.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clarify_widget.training.rows import StandardisedFeatures
 
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
+CONVERTED_NUMBERS = 2**19  # on the CPU, where rows are made wider: a block that the cache still holds
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
 FEW_COLUMNS = 3
 
@@ -52,6 +53,25 @@ class Evaluation:
     values: torch.Tensor
     gradients: torch.Tensor
     curvature: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """How good the parameters of K problems are.
+
+    Attributes
+    ----------
+    values
+        (K,) weighted losses plus penalty.
+    gradients
+        (K, p) by the parameters.
+    lower_bounds
+        (K,) what no parameters can bring the values below.
+    """
+
+    values: torch.Tensor
+    gradients: torch.Tensor
+    lower_bounds: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +121,13 @@ class LinearModel:
         self._source = _resident(_as_tensor(features.source), device)
         self.dtype = torch.float64 if self._source.dtype == torch.float64 else torch.float32
         self._labels = torch.from_numpy(labels).to(device)
+        self._standardised = features.standardised
+        self._against = 1 - 2 * self._labels[:, None].double()
         self._inverse_length = self._vector(features.inverse_length)
         self._shift, self._spread = self._vector(features.shift), self._vector(features.spread)
 
     def __len__(self) -> int:
         return len(self._source)
-
-    def in_double_precision(self) -> LinearModel:
-        """Return the same model over the same rows, each block of them made wider while it is used."""
-        import torch
-
-        wide = copy.copy(self)
-        wide.dtype = torch.float64
-        return wide
 
     def zeros(self) -> torch.Tensor:
         """Return the parameters (p,) of the head that knows nothing."""
@@ -168,6 +182,54 @@ class LinearModel:
 
         norms: torch.Tensor = torch.linalg.vector_norm(parameters[:, : -self.columns], dim=1)
         return self.strength / 2 * norms.square()
+
+    def in_double_precision(self) -> LinearModel:
+        """Return the same model over the same rows, each block of them made wider while it is used."""
+        import torch
+
+        wide = copy.copy(self)
+        wide.dtype = torch.float64
+        return wide
+
+    def certify(self, parameters: torch.Tensor, image_weights: torch.Tensor) -> Certificate:
+        """Return values, gradients and lower bounds of two classes in one pass.
+
+        What `lower_bound` pulls back through the rows is a combination of the residuals and of two vectors
+        that are the same for every mixture.
+
+        Parameters
+        ----------
+        parameters
+            (K, p).
+        image_weights
+            (K, n), each row with sum 1.
+        """
+        import torch
+
+        count = len(parameters)
+        truth = self._labels[:, None].double()
+        residuals = torch.empty((len(self), count), dtype=torch.float64, device=self.device)
+        values = self.penalty(parameters)
+        sums = self._no_sums(3 * count)
+        weights, offsets = self._folded(parameters)
+        for part, rows in self._blocks(3 * count):
+            scored = self._score(rows, part, weights, offsets)
+            share = image_weights[:, part].T
+            values += (scored.losses * share).sum(dim=0)
+            residuals[part] = scored.residuals[:, :, 0]
+            class_one = truth[part].expand(-1, count)
+            columns = torch.cat([residuals[part], torch.ones_like(share), class_one], dim=1)
+            self._pull_back(sums, rows, part, columns[:, :, None], share.repeat(1, 3))
+        gradients, all_rows, class_one_rows = self._by_parameters(sums).reshape(3, count, -1)
+        keep, common = self._mixture(image_weights, gradients)
+        zero, one, keep = common[:, :1], common[:, 1:], keep[:, None]
+        pulled = keep * gradients + one * all_rows - (1 - keep) * class_one_rows
+        shares = (residuals + truth).T  # (K, n) probabilities of class one
+        mixed = torch.stack([keep * (1 - shares) + zero, keep * shares + one])
+        entropies = (torch.special.entr(mixed).sum(dim=0) * image_weights).sum(dim=1)
+        bounds = entropies - pulled[:, :-1].square().sum(dim=1) / (2 * self.strength)
+        gradients[:, :-1].add_(parameters[:, :-1], alpha=self.strength)
+        return Certificate(values, gradients, bounds)
 
     def lower_bound(
         self, parameters: torch.Tensor, image_weights: torch.Tensor, gradients: torch.Tensor
@@ -231,6 +293,8 @@ class LinearModel:
     def rows_at(self, indices: torch.Tensor) -> torch.Tensor:
         """Return standardised rows (m, d)."""
         rows = self._source[indices.to(self._source.device)].to(self.device, self.dtype)
+        if self._standardised:
+            return rows
         rows.mul_(self._inverse_length[indices, None].to(self.dtype))
         return rows.sub_(self._shift.to(self.dtype)).div_(self._spread.to(self.dtype))
 
@@ -257,6 +321,8 @@ class LinearModel:
 
     def _blocks(self, count: int) -> Iterator[tuple[slice, torch.Tensor]]:
         numbers = BLOCK_NUMBERS[self.device]
+        if self.device == "cpu" and self._source.dtype != self.dtype:
+            numbers = min(numbers, CONVERTED_NUMBERS)
         for part in blocks(len(self), self.width + 8 * count * self.columns, numbers):
             yield part, self._source[part].to(self.device, self.dtype, non_blocking=True)
 
@@ -269,14 +335,14 @@ class LinearModel:
             (self.width, len(parameters), self.columns), dtype=self.dtype, device=self.device
         )
         torch.div(matrices[:, :-1].permute(1, 0, 2), self._spread[:, None, None], out=weights)
-        moved = torch.tensordot(self._shift / self._spread, matrices[:, :-1], dims=([0], [1]))
+        moved = (self._shift / self._spread) @ matrices[:, :-1]
         return weights.reshape(self.width, -1), (matrices[:, -1] - moved).reshape(-1)
 
     def _scores(
         self, rows: torch.Tensor, part: slice, weights: torch.Tensor, offsets: torch.Tensor
     ) -> torch.Tensor:
         """Return one block's (b, K * columns) logits, or margins of two classes in float64."""
-        scores = _product(rows, weights)
+        scores = (weights.T @ rows.T).T if weights.shape[1] <= FEW_COLUMNS else rows @ weights
         if self.columns == 1:
             scores = scores.double()
         inverse_length = self._inverse_length[part, None].to(scores.dtype)
@@ -292,10 +358,10 @@ class LinearModel:
         curvature: bool = False,
     ) -> _Scored:
         scores = self._scores(rows, part, weights, offsets)
-        labels = self._labels[part]
         if self.columns == 1:
-            return _score_two_classes(scores, labels, curvature=curvature)
-        return _score_classes(scores.reshape(len(rows), -1, self.columns), labels, curvature=curvature)
+            return _score_two_classes(scores, self._against[part], curvature=curvature)
+        by_class = scores.reshape(len(rows), -1, self.columns)
+        return _score_classes(by_class, self._labels[part], curvature=curvature)
 
     def _no_sums(self, count: int) -> torch.Tensor:
         """Return zeros (d + 1, K * columns) in float64, to add residuals pulled back through the rows to."""
@@ -314,10 +380,7 @@ class LinearModel:
         flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
         sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
         flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        if sums.dtype == rows.dtype and flat.shape[1] > FEW_COLUMNS:
-            sums[:-1].addmm_(rows.T, flat)
-        else:
-            sums[:-1] += _product(rows.T, flat.to(rows.dtype))
+        sums[:-1] += (flat.to(rows.dtype).T @ rows).T
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""
@@ -347,29 +410,20 @@ def _resident(source: torch.Tensor, device: str) -> torch.Tensor:
     return source.to(device) if source.nbytes <= RESIDENT_SHARE * free else source
 
 
-def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    if right.shape[1] > FEW_COLUMNS:
-        return left @ right
-    return torch.stack([torch.mv(left, right[:, k].contiguous()) for k in range(right.shape[1])], dim=1)
-
-
 def _score_two_classes(
     scores: torch.Tensor,  # (b, K) float64, changed
-    labels: torch.Tensor,
+    against: torch.Tensor,  # (b, 1): 1 where class zero is true, else -1
     *,
     curvature: bool,
 ) -> _Scored:
     from torch.nn.functional import softplus
 
-    signs = labels.double().mul_(2).sub_(1)[:, None]
-    margins = scores.mul_(signs)
-    losses = softplus(-margins, threshold=40)
-    missing = (-margins).sigmoid_()  # 1 - probability of the true class
+    scores.mul_(against)
+    losses = softplus(scores, threshold=40)
+    missing = scores.sigmoid_()  # 1 - probability of the true class
     return _Scored(
         losses,
-        (-signs * missing)[:, :, None],
+        (against * missing)[:, :, None],
         missing * (1 - missing) if curvature else None,
     )
 

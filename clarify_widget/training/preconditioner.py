@@ -55,10 +55,8 @@ class DenseFactor:
 
     def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
         """Return the Newton steps (p,)."""
-        import torch
-
         right = _side_by_side(gradients, self.columns)
-        return _vectors(torch.cholesky_solve(right, self.factor), self.columns)
+        return _vectors(_solve(self.factor, right), self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +82,18 @@ class LowRank:
 
     def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
         """Return the Newton steps (p,)."""
-        import torch
-
         right = _side_by_side(gradients, self.columns)
-        inner = torch.cholesky_solve(self.rows @ right, self.factor)
+        inner = _solve(self.factor, self.rows @ right)
         return _vectors(right.sub_(self.rows.T @ inner).div_(self.strength), self.columns)
+
+
+def _solve(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return X with factor @ factor.T @ X = right; torch.cholesky_solve copies the factor every time."""
+    import torch
+
+    half = torch.linalg.solve_triangular(factor, right, upper=False)
+    solution: torch.Tensor = torch.linalg.solve_triangular(factor.mT, half, upper=True)
+    return solution
 
 
 def _side_by_side(gradients: tuple[torch.Tensor, ...], columns: int) -> torch.Tensor:

@@ -86,6 +86,11 @@ class StandardisedFeatures:
         """Return some rows, normalised as all of them together were."""
         return replace(self, source=self.source[chosen], inverse_length=self.inverse_length[chosen])
 
+    @property
+    def standardised(self) -> bool:
+        """Whether the source is a standardised copy."""
+        return not self.shift.any() and bool((self.spread == 1).all() and (self.inverse_length == 1).all())
+
     def __len__(self) -> int:
         return len(self.source)
 

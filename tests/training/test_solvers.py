@@ -270,6 +270,23 @@ def test_no_parameters_go_below_the_lower_bound_of_any_others(seed, num_classes)
     assert bound <= head.report.objective_value + 1e-12
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 100), count=st.integers(1, 3))
+def test_certifying_two_classes_in_one_pass_says_what_single_steps_say(seed, count):
+    features, labels, _ = random_problem(seed, n=40, d=4, num_classes=2)
+    model = LinearModel(StandardisedFeatures.of(features), labels, 2, 0.1)
+    weights = reweightings(count, 40, seed)
+    weights = torch.from_numpy(weights / weights.sum(axis=1, keepdims=True))
+    points = torch.from_numpy(np.random.default_rng(seed).standard_normal((count, model.num_parameters)))
+    evaluated = model.evaluate(points, weights)
+    certificate = model.certify(points, weights)
+    np.testing.assert_allclose(certificate.values, evaluated.values, rtol=1e-12)
+    np.testing.assert_allclose(certificate.gradients, evaluated.gradients, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        certificate.lower_bounds, model.lower_bound(points, weights, evaluated.gradients), rtol=1e-9
+    )
+
+
 def test_soft_maximum_has_the_gradient_of_its_value():
     features, labels, groups = random_problem(1, n=60, d=4)
     model = LinearModel(StandardisedFeatures.of(features), labels, 2, 0.1)
