@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from clarify_widget.concepts import Annotation
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.session.presentation import Json
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.session.session import Event
-    from clarify_widget.training import FitProgress
 
     _Answer = tuple[Json, list[bytes]]
     _Handler = Callable[["_Request"], _Answer]
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
 _THEMES = ("auto", "light", "dark")
-_READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
+_READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
@@ -157,6 +157,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+    can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
+    models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
     _run: _Run | None = None
     _unsubscribe: Callable[[], None] | None = None
@@ -239,8 +241,12 @@ class ClarifyWidget(anywidget.AnyWidget):
         )
 
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step, and return what it was; empty when there is none; see `Session.undo`."""
         return self.session.undo()
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        return self.session.redo()
 
     def retrain(self, objective: str | None = None, *, wait: bool = False) -> Comparison | None:
         """Retrain with what was kept, beside the cells; progress is in `status`, the end in `comparison`.
@@ -325,10 +331,10 @@ class ClarifyWidget(anywidget.AnyWidget):
                 self._publish(status={**_READY, "message": message, "run_id": run.run_id})
         self._preview()
 
-    def _progress_of(self, run: _Run) -> Callable[[FitProgress], None]:
+    def _progress_of(self, run: _Run) -> Callable[[RetrainProgress], None]:
         last = -math.inf
 
-        def show(progress: FitProgress) -> None:
+        def show(progress: RetrainProgress) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last < _SECONDS_BETWEEN_UPDATES:
@@ -567,7 +573,10 @@ class ClarifyWidget(anywidget.AnyWidget):
             "typing": self._answer_typing,
             "keep": self._answer_keep,
             "remove": self._answer_remove,
+            "switch": self._answer_switch,
             "undo": self._answer_undo,
+            "redo": self._answer_redo,
+            "use_model": self._answer_use_model,
             "retrain": self._answer_retrain,
             "cancel": self._answer_cancel,
         }
@@ -634,6 +643,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._publish(error=None)
         return {"undone": undone}, []
 
+    def _answer_redo(self, _request: _Request) -> _Answer:
+        redone = self.redo()
+        self._publish(error=None)
+        return {"redone": redone}, []
+
+    def _answer_switch(self, request: _Request) -> _Answer:
+        on = request.fields.get("on") is True
+        self.session.switch(request.text("class_name"), request.text("phrase"), on=on)
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_use_model(self, request: _Request) -> _Answer:
+        self.session.use_model(int(request.number("number")))
+        self._publish(error=None)
+        return {}, []
+
     def _answer_retrain(self, request: _Request) -> _Answer:
         run = self._begin_run(request.text("objective"))
         self._train_beside(run)
@@ -678,14 +703,8 @@ def _answer_unknown(request: _Request) -> _Answer:
     raise ClarifyError(f"There is no request {request.type!r}; the page and the package differ in version.")
 
 
-def _retraining(run: _Run, progress: FitProgress | None) -> Json:
-    return {
-        "state": "retraining",
-        "message": "Retraining",
-        "fraction": None if progress is None else progress.fraction,
-        "loss": None if progress is None else progress.loss,
-        "run_id": run.run_id,
-    }
+def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
+    return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
 
 
 def _error_json(error: Exception) -> Json:

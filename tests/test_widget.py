@@ -25,6 +25,7 @@ from clarify_widget.errors import (
     UnknownClassError,
 )
 from clarify_widget.session import expected as expected_module
+from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
 from tests.fake_page import PATIENCE, FakePage
 from tests.session.planted import planted_dataset, planted_encoder
@@ -86,6 +87,10 @@ def widget(session):
 @pytest.fixture
 def page(widget):
     return widget.comm
+
+
+def progress_at(iteration, *, loss, fraction):
+    return RetrainProgress(FitProgress(iteration, loss, 1.0, fraction), 1.0, ())
 
 
 def session_of(**changed):
@@ -657,9 +662,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
     monkeypatch.setattr(widget_module, "time", Clock)
     for step in range(1000):
         Clock.now = 100.0 + step / 1000
-        training.progress(
-            FitProgress(iteration=step, loss=1 / (step + 1), gradient_norm=1.0, fraction=step / 1000)
-        )
+        training.progress(progress_at(step, loss=1 / (step + 1), fraction=step / 1000))
 
     assert 9 <= len(page.updates_of("status")) - before <= 10
     assert page.state["status"]["fraction"] >= 0.9
@@ -688,7 +691,7 @@ def test_later_run_replaces_the_earlier_one(page, session, training):
 
     latest = page.request("retrain", objective="class_balanced")["run_id"]
     assert training.cancelled()
-    stale(FitProgress(iteration=1, loss=123.0, gradient_norm=1.0, fraction=0.5))
+    stale(progress_at(1, loss=123.0, fraction=0.5))
     assert page.state["status"]["loss"] != 123.0
     training.gate.set()
 
