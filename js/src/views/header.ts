@@ -18,6 +18,16 @@ export function headerBar({ actions, readonly }: Tools): View {
     icon("undo"),
     strings.undo,
   );
+  const redo = h(
+    "button",
+    {
+      class: "cw-button cw-ghost cw-redo",
+      type: "button",
+      "data-testid": "redo",
+      onclick: () => void actions.redo(),
+    },
+    icon("redo"),
+  );
   const notesList = h("ul", { class: "cw-notes-list" });
   const notesTitle = h("span", {});
   const notes = h(
@@ -33,6 +43,7 @@ export function headerBar({ actions, readonly }: Tools): View {
     status,
     notes,
     readonly ? null : undo,
+    readonly ? null : redo,
   );
   let shown: string[] | null = null;
 
@@ -43,7 +54,11 @@ export function headerBar({ actions, readonly }: Tools): View {
       setText(encoder, state.encoder_name);
       root.dataset.state = state.status.state;
       setText(status, state.status.message);
-      undo.disabled = state.can_undo === "" || state.status.state === "retraining";
+      const running = state.status.state === "retraining";
+      redo.disabled = state.can_redo === "" || running;
+      redo.title = state.can_redo ? strings.redoWhat(state.can_redo) : strings.redo;
+      redo.setAttribute("aria-label", redo.title);
+      undo.disabled = state.can_undo === "" || running;
       undo.title = state.can_undo ? strings.undoWhat(state.can_undo) : strings.undo;
       undo.setAttribute("aria-label", undo.title);
       notes.hidden = state.notes.length === 0;
