@@ -17,7 +17,7 @@ from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
-from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
+from clarify_widget.session.history import Retraining, Steps, Tried
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
 from clarify_widget.session.predictions import features_of, predict, with_predictions
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
+    from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.training import Head
 
@@ -63,6 +64,7 @@ Event = Literal[
     "undone",
     "redone",
     "expected",
+    "saved",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -127,6 +129,8 @@ class Session:
         self._expectations = Expectations()
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._folder: Path | None = None  # the saved session that this one goes on from
+        self._autosave: Autosave | None = None
 
     # -- what it knows
 
@@ -159,6 +163,11 @@ class Session:
     def models(self) -> tuple[Retraining, ...]:
         """Every retraining so far, oldest first, whether or not it is the one in use; see `use_model`."""
         return self._steps.retrainings
+
+    @property
+    def steps(self) -> Steps:
+        """What was done, can be taken back and can be done again."""
+        return self._steps
 
     @property
     def tried(self) -> tuple[PhraseScore, ...]:
@@ -483,7 +492,7 @@ class Session:
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
             recorder = self._recorder(annotations, progress)
         head = self._train(objective, train_slices, recorder, cancelled)
-        comparison = self._compare(head, annotations)
+        comparison = self.compare_with(head, annotations)
         with self.lock:
             number = len(self.models) + 1
             retraining = Retraining(number, head, annotations, comparison, recorder.curve)
@@ -525,6 +534,18 @@ class Session:
         if self._steps.now.retraining is None:
             raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
         return self._steps.now.retraining.comparison
+
+    def compare_with(self, head: LinearHead, annotations: Annotations) -> Comparison:
+        """Compare the model under review with a head, by the slices of annotations; nothing changes."""
+        split = self.comparison_split
+        return compare(
+            self.dataset,
+            split,
+            self._predictions[split.name],
+            head.predict(features_of(split)),
+            origin=origin_of(self, split.name, len(split), head),
+            slices=self._slices(split, annotations, allow_empty=True),
+        )
 
     @property
     def undoable(self) -> str:
@@ -634,7 +655,47 @@ class Session:
         """Save everything but the images to a folder, as safetensors and JSON; see `load`."""
         from clarify_widget.session.saved import save_session
 
-        return save_session(self, Path(path))
+        self._folder = save_session(self, Path(path))
+        return self._folder
+
+    def autosave(self, folder: str | Path) -> Path:
+        """Keep the session in a folder from now on: every change is on disk when its verb returns.
+
+        Where the folder holds what was done with the same data and model before, as after a kernel that died,
+        the session first goes on from there; so a notebook that calls this can simply be run again. A folder
+        that cannot be written to for a while is logged, and the session goes on; see `saved`.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or with a saved session; see `load`. Images are not copied to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        SavedSessionError
+            When the folder cannot be written to, or holds other files, a session over other data or another
+            model, or other work than this session has.
+        """
+        from clarify_widget.session.autosave import Autosave
+        from clarify_widget.session.saved import go_on_from, holds_session
+
+        path = Path(folder).absolute()
+        self._require_fit()
+        if holds_session(path) and (self._folder is None or path != self._folder.absolute()):
+            go_on_from(self, path)
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = Autosave(self, path, told=lambda: self._notify("saved"))
+        self._folder = path
+        self._notify("saved")
+        return path
+
+    @property
+    def saved(self) -> Saved | None:
+        """Where `autosave` keeps the session, and whether its latest change is there; None without it."""
+        return None if self._autosave is None else self._autosave.saved
 
     @classmethod
     def load(
@@ -664,23 +725,13 @@ class Session:
 
         return load_session(Path(path), dataset=dataset, encoder=encoder)
 
-    def restore(
-        self,
-        annotations: Annotations,
-        tried: Iterable[PhraseScore],
-        retrained: LinearHead | None,
-        retrained_with: Annotations,
-    ) -> None:
-        """Put a fitted session where another one was; `load` uses it."""
+    def restore(self, folder: Path, tried: Iterable[PhraseScore], steps: Steps) -> None:
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()
             self._tried = Tried(tried)
-            retraining = None
-            if retrained is not None:
-                comparison = self._compare(retrained, retrained_with)
-                retraining = Retraining(1, retrained, retrained_with, comparison)
-            retrainings = () if retraining is None else (retraining,)
-            self._steps = Steps(SessionState(annotations, retraining), retrainings)
+            self._steps = steps
+            self._folder = folder
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -772,15 +823,4 @@ class Session:
             initial=self.head if isinstance(self.head, LinearHead) else None,
             progress=progress,
             cancelled=cancelled,
-        )
-
-    def _compare(self, head: LinearHead, annotations: Annotations) -> Comparison:
-        split = self.comparison_split
-        return compare(
-            self.dataset,
-            split,
-            self._predictions[split.name],
-            head.predict(features_of(split)),
-            origin=origin_of(self, split.name, len(split), head),
-            slices=self._slices(split, annotations, allow_empty=True),
         )
