@@ -149,6 +149,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     annotations = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -359,18 +360,36 @@ class ClarifyWidget(anywidget.AnyWidget):
 
             self.session.fit(show)
 
-    # -- what retraining would give
+    # -- what is worked out unasked
 
     def _preview(self) -> None:
-        """Begin to say, in the history, what retraining with each phrase would give; unless it retrains."""
+        """Begin to say what the threshold does to the training images, and what retraining would give."""
         self._previews.stop()
         with self.session.lock:
-            idle = self._unsubscribe is not None and self._run is None
-            if idle and not self.session.previews_off:
-                self._previews.begin(self._expect)
+            if self._unsubscribe is not None and self._run is None:
+                self._previews.begin(self._look_ahead)
+
+    def _look_ahead(self, cancelled: Callable[[], bool]) -> None:
+        self._show_sides()
+        if not self.session.previews_off and not cancelled():
+            self._expect(cancelled)
+
+    def _show_sides(self) -> None:
+        with self.session.lock:
+            class_name, phrase, threshold = self.class_name, self.phrase, self.threshold
+        if not phrase:
+            return
+        try:
+            sides = presentation.sides_json(self.session.sides(class_name, phrase, threshold))
+        except Exception:  # nobody asked for it, so nobody is shown an error
+            logger.exception("The sides of “%s” cannot be counted", phrase)
+            return
+        with self.session.lock:
+            if (class_name, phrase, threshold) == (self.class_name, self.phrase, self.threshold):
+                self._publish(sides=sides)
 
     def _expect(self, cancelled: Callable[[], bool]) -> None:
-        """Work it out, for the phrase that is shown first; the session says when there is more to show."""
+        """Say what retraining with each phrase would give, for the phrase that is shown first."""
         with self.session.lock:
             class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
         try:

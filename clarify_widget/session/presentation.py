@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RowKind,
     )
     from clarify_widget.session.session import Session
+    from clarify_widget.session.sides import Sides
 
 Json = dict[str, Any]
 
@@ -74,6 +75,8 @@ def class_view(
 ) -> Json:
     """Return everything that changes with the class and phrase that are shown.
 
+    `sides` is left open: it looks at the training images, of which there may be many; see `sides_json`.
+
     Parameters
     ----------
     scored
@@ -93,6 +96,7 @@ def class_view(
         "examples": pack_examples(members.indices, similar, members.correct),
         "score": None if scored is None else score_json(scored),
         "history": history(session, class_name, thresholds),
+        "sides": None,
     }
 
 
@@ -160,6 +164,21 @@ def score_json(scored: PhraseScore) -> Json:
         "unknown_words": list(scored.unknown_words),
         "sentence": scored.sentence,
         "warning": scored.warning,
+    }
+
+
+def sides_json(sides: Sides) -> Json:
+    """Return what a threshold does to training and validation images; pairs are without, with."""
+    return {
+        "class_name": sides.class_name,
+        "phrase": sides.phrase,
+        "threshold": sides.threshold,
+        "train": [sides.train.without, sides.train.having],
+        "val": [sides.val.without, sides.val.having],
+        "low": sides.grid.low,
+        "high": sides.grid.high,
+        "at_or_below": list(sides.grid.at_or_below),
+        "warnings": list(sides.warnings),
     }
 
 

@@ -31,6 +31,7 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
+from clarify_widget.session.sides import Sides, sides_of
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -404,6 +405,25 @@ class Session:
             self.correct(split)[indices],
             threshold,
         )
+
+    def sides(self, class_name: str, phrase: str, threshold: float | None = None) -> Sides:
+        """Say how many training and validation images a threshold puts on each side, and what to mind.
+
+        Parameters
+        ----------
+        class_name, phrase
+            As `score` takes them.
+        threshold
+            None means the one that the phrase is kept with, or else that of its Error Score.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        tried = next((one for one in self.history(class_name) if one.phrase == phrase.strip()), None)
+        scored = tried or score_phrase(self, class_name, phrase)
+        return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
 
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
