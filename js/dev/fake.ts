@@ -137,6 +137,7 @@ export class FakeKernel implements Model {
       error: null,
       notes: [],
       can_undo: "",
+      saved: null,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);

@@ -91,6 +91,15 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Where the session is saved after every change. */
+export interface Saved {
+  folder: string;
+  /** Seconds since 1970, to the minute. */
+  at: number;
+  /** Why the latest change is not there; empty when it is. */
+  error: string;
+}
+
 export interface WidgetError {
   type: string;
   message: string;
@@ -122,6 +131,7 @@ export interface Traits {
   error: WidgetError | null;
   notes: string[];
   can_undo: string;
+  saved: Saved | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -143,6 +153,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "error",
   "notes",
   "can_undo",
+  "saved",
 ];
 
 export interface ThumbnailItem {

@@ -142,6 +142,7 @@ export class Store {
       error: local.error,
       notes: model.get("notes") ?? [],
       can_undo: model.get("can_undo") ?? "",
+      saved: model.get("saved") ?? null,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
