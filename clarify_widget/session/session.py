@@ -12,7 +12,7 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
-from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
+from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
@@ -443,6 +443,50 @@ class Session:
         self._notify("annotated")
         return annotation
 
+    def load_annotations(self, source: str | Path | Annotations) -> Annotations:
+        """Keep annotations of another session, as one step that `undo` takes back.
+
+        Each keeps its threshold and is scored by the model under review. One with the class and phrase of an
+        annotation that is kept already takes its place; the others stay.
+
+        Parameters
+        ----------
+        source
+            The JSON file that `Annotations.save` wrote, or the annotations themselves.
+
+        Returns
+        -------
+        What was loaded, with its scores here; None where the model gets no image, or every image, of the
+        class right.
+
+        Raises
+        ------
+        SavedSessionError
+            When the file is missing, is not JSON, or holds something else.
+        UnknownClassError
+            When an annotation is of a class that this data set does not have; nothing is kept then.
+        PhraseError
+            When the encoder does not take a phrase; nothing is kept then.
+        """
+        given = source if isinstance(source, Annotations) else Annotations.load(source)
+        for annotation in given:
+            self._label(annotation.class_name)
+        scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
+        loaded = Annotations(
+            replace(annotation, score=None if scored is None else scored.score)
+            for annotation, scored in zip(given, scores, strict=True)
+        )
+        if not loaded:
+            return loaded
+        with self.lock:
+            for scored in scores:
+                if scored is not None:
+                    self._tried.add(scored, (), self._kept_phrases(scored.class_name))
+            what = "1 annotation" if len(loaded) == 1 else f"{len(loaded)} annotations"
+            self._take(f"Load {what}", annotations=Annotations((*self.annotations, *loaded)))
+        self._notify("annotated")
+        return loaded
+
     def remove(self, class_name: str, phrase: str) -> None:
         """Take back a phrase that was kept.
 
@@ -778,6 +822,13 @@ class Session:
 
     def _take(self, what: str, **changed: Any) -> None:
         self._steps.take(what, replace(self._steps.now, **changed))
+
+    def _score_or_none(self, class_name: str, phrase: str) -> PhraseScore | None:
+        try:
+            return score_phrase(self, class_name, phrase)
+        except ScoreError:
+            self.similarities(phrase)  # raises PhraseError for a phrase that could not be sliced by either
+            return None
 
     def _kept(self, class_name: str, phrase: str, to_be: str) -> Annotation:
         for kept in self.annotations.of_class(class_name):
