@@ -307,7 +307,7 @@ def _tried_json(tried: PhraseScore) -> Json:
 
 
 def _annotations_json(annotations: Annotations) -> list[Json]:
-    return [vars(kept) for kept in annotations]
+    return [asdict(kept) for kept in annotations]
 
 
 def _state_json(state: SessionState) -> Json:
