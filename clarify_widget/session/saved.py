@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 FORMAT = "clarify-widget session"
 VERSION = 3
 INDEX = "session.json"
-_ARRAYS = ("labels", "groups", "features", "embeddings", "predictions")
+_ARRAYS = ("labels", "groups", "features", "embeddings", "predictions", "confidences")
 _OURS = re.compile(
     r"(?:session\.json|[a-z]+-[0-9a-f]{16}\.(?:safetensors|json))(?:\.[0-9a-f]{8}" + re.escape(PARTIAL) + ")?"
 )

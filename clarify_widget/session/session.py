@@ -20,7 +20,7 @@ from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, Steps, Tried
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
-from clarify_widget.session.predictions import features_of, predict, with_predictions
+from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
@@ -82,10 +82,11 @@ class Session:
         A name for `encoders.load`, or any object with encode_images, encode_text, name and dim. It is the
         space that phrases are compared in; the head trains on `features` where the data set has them.
     head
-        A model that is trained already: a LinearHead, a linear scikit-learn classifier or a torch.nn.Linear
-        on the features. Without one, `fit` trains ERM.
+        A model that is trained already: a LinearHead, a fitted scikit-learn classifier, a torch module or a
+        function, of the features; see `training.head_from`. Without one, `fit` trains ERM.
     predictions
-        Instead of a head, class indices of any model: {"val": (n,), "test": (n,)}, or (n,) for "val" alone.
+        Instead of a head, what any model predicts: {"val": ..., "test": ...}, or an array for "val" alone,
+        of (n,) class indices or names, or (n, C) probabilities or logits. A model does as well, like `head`.
     cache_dir
         Where embeddings of images are kept between runs; None keeps them in memory only.
     device
@@ -116,9 +117,13 @@ class Session:
             raise DataError(
                 "Give either head= or predictions=, not both: the head would make other predictions."
             )
+        if predictions is not None and is_model(predictions):
+            head, predictions = predictions, None
         self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
-        self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
+        self.head: Head | None = (
+            None if head is None else head_from(head, dataset.num_classes, dataset.class_names)
+        )
         self.l2 = l2
         self.lock = threading.RLock()
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
