@@ -158,6 +158,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+    saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
@@ -202,6 +203,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             encoder_name=self.session.encoder.name,
             objectives=presentation.objectives_json(self.session),
             status=_READY,
+            saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
             **presentation.class_view(self.session, self.session.classes()[0].name, None),
         )
@@ -438,6 +440,9 @@ class ClarifyWidget(anywidget.AnyWidget):
             with self.session.lock:
                 if event == "expected":
                     self._publish_history()
+                    return
+                if event == "saved":
+                    self._publish(saved=presentation.saved_json(self.session.saved))
                     return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)

@@ -160,6 +160,7 @@ export class FakeKernel implements Model {
       can_redo: "",
       models: [],
       sides: null,
+      saved: null,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);

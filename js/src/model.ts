@@ -125,6 +125,15 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Where the session is saved after every change. */
+export interface Saved {
+  folder: string;
+  /** Seconds since 1970, to the minute. */
+  at: number;
+  /** Why the latest change is not there; empty when it is. */
+  error: string;
+}
+
 export interface WidgetError {
   type: string;
   message: string;
@@ -159,6 +168,7 @@ export interface Traits {
   can_redo: string;
   models: RetrainedModel[];
   sides: Sides | null;
+  saved: Saved | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -183,6 +193,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_redo",
   "models",
   "sides",
+  "saved",
 ];
 
 export interface ThumbnailItem {

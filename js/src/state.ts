@@ -184,6 +184,7 @@ export class Store {
       can_redo: model.get("can_redo") ?? "",
       models: model.get("models") ?? [],
       trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
+      saved: model.get("saved") ?? null,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,

@@ -1,6 +1,7 @@
 import { h, icon, setText } from "../dom";
 import type { State } from "../state";
 import { strings } from "../strings";
+import { savedNote } from "./saved";
 import type { Tools, View } from "./view";
 
 export function headerBar({ actions, readonly }: Tools): View {
@@ -36,11 +37,13 @@ export function headerBar({ actions, readonly }: Tools): View {
     h("summary", {}, icon("info"), notesTitle),
     notesList,
   );
+  const saved = savedNote();
   const root = h(
     "header",
     { class: "cw-header" },
     h("div", { class: "cw-title" }, dataset, encoder),
     status,
+    saved.root,
     notes,
     readonly ? null : undo,
     readonly ? null : redo,
@@ -59,6 +62,7 @@ export function headerBar({ actions, readonly }: Tools): View {
       redo.title = state.can_redo ? strings.redoWhat(state.can_redo) : strings.redo;
       redo.setAttribute("aria-label", redo.title);
       undo.disabled = state.can_undo === "" || running;
+      saved.update(state);
       undo.title = state.can_undo ? strings.undoWhat(state.can_undo) : strings.undo;
       undo.setAttribute("aria-label", undo.title);
       notes.hidden = state.notes.length === 0;
