@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clarify_widget.concepts.sharpening import SharpenedPhrase
 from clarify_widget.errors import DataError, PhraseError, SavedSessionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FORMAT = "clarify_widget annotations"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, VERSION)  # 1 knew no sharpened phrases
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Annotation:
         Cosine similarity above which (strictly) an image has the phrase.
     score
         The Error Score it had when it was made, 0..1, where it is known.
+    sharpened
+        The sharpened phrases that the phrase is, or is joined from, with the images marked for them.
 
     Raises
     ------
@@ -49,6 +53,7 @@ class Annotation:
     phrase: str
     threshold: float
     score: float | None = None
+    sharpened: tuple[SharpenedPhrase, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part."""
@@ -61,6 +66,12 @@ class Annotation:
             object.__setattr__(self, "score", _finite(self.score, "score"))
             if not 0 <= self.score <= 1:
                 raise DataError(f"An Error Score is in 0..1; got {self.score}.")
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> Annotation:
+        """Read what `dataclasses.asdict` made of an annotation."""
+        sharpened = tuple(SharpenedPhrase(**one) for one in entry.get("sharpened", ()))
+        return cls(**{**entry, "sharpened": sharpened})
 
 
 def _finite(number: object, name: str) -> float:
@@ -146,14 +157,14 @@ class Annotations:
             raise SavedSessionError(
                 f"These are not saved annotations: expected an object with format {FORMAT!r}."
             )
-        if content.get("version") != VERSION:
+        if content.get("version") not in _READABLE:
             raise SavedSessionError(
-                f"These annotations have version {content.get('version')!r}; this release reads version "
-                f"{VERSION}. Install a newer clarify_widget.",
+                f"These annotations have version {content.get('version')!r}; this release reads versions "
+                f"{' and '.join(map(str, _READABLE))}. Install a newer clarify_widget.",
             )
         try:
-            return cls(Annotation(**entry) for entry in content["annotations"])
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(Annotation.from_dict(entry) for entry in content["annotations"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SavedSessionError(f"The saved annotations are damaged: {error}") from error
 
     def save(self, path: str | Path) -> None:

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from clarify_widget import encoders
-from clarify_widget.concepts import Annotation, Annotations
+from clarify_widget.concepts import Annotation, Annotations, SharpenedPhrase
 from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import ClarifyError, EncoderError, SavedSessionError
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from clarify_widget.encoders.base import Encoder
 
 FORMAT = "clarify-widget session"
-VERSION = 2
+VERSION = 3
+_READABLE = (2, VERSION)  # 2 knew no sharpened phrases
 _ARRAYS = ("labels", "groups", "features", "embeddings", "predictions")
 
 
@@ -79,15 +80,16 @@ def load_session(folder: Path, *, dataset: Dataset | None, encoder: str | Encode
         if "before.weights" in heads:
             session.head = _head(heads, "before", description["heads"]["before"])
         session.fit()
-        annotations = Annotations(Annotation(**kept) for kept in description["annotations"])
+        annotations = Annotations(Annotation.from_dict(kept) for kept in description["annotations"])
         history = [_phrase_score(tried) for tried in description["history"]]
         retrained = _head(heads, "after", description["heads"]["after"]) if "after.weights" in heads else None
-        used = Annotations(Annotation(**kept) for kept in description["retrained_with"])
+        sharpened = [SharpenedPhrase(**one) for one in description.get("sharpened", ())]
+        used = Annotations(Annotation.from_dict(kept) for kept in description["retrained_with"])
     except SavedSessionError:
         raise
     except (ClarifyError, KeyError, TypeError, ValueError) as error:
         raise SavedSessionError(f"{folder} is damaged or from another version: {error}") from error
-    session.restore(annotations, history, retrained, used)
+    session.restore(annotations, history, retrained, used, sharpened)
     return session
 
 
@@ -123,6 +125,7 @@ def _description(session: Session) -> dict[str, Any]:
         "l2": session.l2,
         "splits": {split.name: _split_description(split) for split in dataset.splits()},
         "history": [asdict(tried) for tried in session.tried],
+        "sharpened": [asdict(one) for one in session.sharpened],
         "annotations": [asdict(kept) for kept in session.annotations],
         "heads": {
             "before": _head_description(session.head),
@@ -183,9 +186,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise SavedSessionError(f"{path} cannot be read: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SavedSessionError(f"{path} does not describe a session of clarify_widget.")
-    if description.get("version") != VERSION:
+    if description.get("version") not in _READABLE:
         raise SavedSessionError(
-            f"{path} has version {description.get('version')}; this package reads version {VERSION}. "
+            f"{path} has version {description.get('version')}; this package reads versions "
+            f"{' and '.join(map(str, _READABLE))}. "
             "Open it with the release that wrote it, or save the session anew.",
         )
     return description

@@ -16,7 +16,9 @@ from clarify_widget.session.cells import Cells, slices_of
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
+from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import origin_of
+from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
 from clarify_widget.session.predictions import features_of, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
@@ -29,6 +31,8 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
+from clarify_widget.session.sharpening import sharpen_phrase
+from clarify_widget.session.suggestions import MOST_COMPARED, known_phrases, suggest_phrases
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -39,19 +43,21 @@ from clarify_widget.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import PIL.Image
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts import SharpenedPhrase
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
     from clarify_widget.training import Head
 
-Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected"]
+Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected", "suggested"]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
+_SUGGESTIONS_REMEMBERED = 256  # classes
 
 
 class Session:
@@ -111,6 +117,7 @@ class Session:
         self._steps = Steps()
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
+        self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
 
@@ -145,6 +152,11 @@ class Session:
     def tried(self) -> tuple[PhraseScore, ...]:
         """Every phrase tried for any class, oldest first."""
         return self._tried.scores
+
+    @property
+    def sharpened(self) -> tuple[SharpenedPhrase, ...]:
+        """Every phrase that was sharpened, with the images that were marked for it."""
+        return self._phrases.sharpened
 
     @property
     def comparison_split(self) -> Split:
@@ -187,6 +199,7 @@ class Session:
             self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
             self._phrases.forget_images()
             self._expectations.forget()
+            self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -294,6 +307,135 @@ class Session:
         tried = (scored.phrase for scored in self.history(class_name))
         return rank_phrases(self, class_name, tried if phrases is None else phrases, seed=seed)
 
+    def suggest(
+        self,
+        class_name: str,
+        k: int = 10,
+        candidates: Iterable[str] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        direction: Literal[1, -1] | None = 1,
+        seed: int = 0,
+    ) -> Ranking:
+        """Try many phrases for a class and return the best; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name
+            The class that the phrases are about.
+        k
+            How many to return, the highest Error Score first.
+        candidates
+            The phrases to try, without those that name a class. None means those that the encoder knows by
+            itself (its `phrases`), else a few hundred that come with the package. What is found for None is
+            remembered until the model changes.
+        cancelled
+            Asked between batches of phrases that have to be embedded.
+        direction
+            1 for phrases that the wrong images have more of, -1 for those that the right ones have more of,
+            None for both.
+        seed
+            Of the 199 shuffles of right and wrong.
+
+        Returns
+        -------
+        A ranking whose noise line and p-values count every candidate, not only the k.
+
+        Raises
+        ------
+        PhraseError
+            When there are no candidates, or as `score`.
+        ScoreError
+            When the model gets no image, or every image, of the class right.
+        CancelledError
+            When `cancelled` said so.
+        """
+        memory, key = self._suggested, (class_name, k, direction, seed)
+        known = memory.get(key) if candidates is None else None
+        if known is not None:
+            return known
+        found = suggest_phrases(
+            self,
+            class_name,
+            known_phrases(self.encoder) if candidates is None else candidates,
+            most=k,
+            direction=direction,
+            seed=seed,
+            cancelled=cancelled,
+        )
+        if candidates is None:
+            memory.put(key, found)
+            self._notify("suggested")
+        return found
+
+    def suggested_already(self, class_name: str, k: int = 10) -> Ranking | None:
+        """Return what `suggest` has found for a class; None when it was not asked yet."""
+        return self._suggested.get((class_name, k, 1, 0))
+
+    def suggests_unasked(self, class_name: str) -> bool:
+        """Whether suggestions for a class take a moment only; else people should ask for them."""
+        compared = len(self.members(class_name).indices) * len(known_phrases(self.encoder))
+        return compared <= MOST_COMPARED
+
+    def compare_phrases(
+        self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None
+    ) -> PhraseComparison:
+        """Compare two phrases on the validation images of a class; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name, first, second
+            Which class, and which phrases; each at the threshold that `threshold_of` says.
+        thresholds
+            By phrase, where it is another one.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        return compare_phrases(self, class_name, first, second, thresholds)
+
+    def sharpen(
+        self,
+        class_name: str,
+        phrase: str,
+        has: Iterable[int] = (),
+        has_not: Iterable[int] = (),
+        *,
+        split: str = "val",
+    ) -> PhraseScore:
+        """Sharpen a phrase by images that have it and images that have not, and score what came of it.
+
+        The sharpened phrase has a name of its own, such as "smoke, sharpened by 7", and is a phrase like any
+        other from then on. Its score leaves out the validation images that were marked for it. See
+        `concepts.sharpen` for how.
+
+        Parameters
+        ----------
+        class_name
+            The class that it is scored on; images of every class may be marked.
+        phrase
+            Words, or the name of a phrase that was sharpened before: then its marks count as well, and of two
+            marks on one image the later.
+        has, has_not
+            Rows of the split.
+        split
+            The split that the rows are of.
+
+        Raises
+        ------
+        DataError
+            When nothing is marked, an image is marked both ways or does not exist, or the phrase is a
+            combination.
+        PhraseError, ScoreError
+            As `score`.
+        """
+        self._require_fit()
+        sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
+        self._phrases.learn([sharpened])
+        return self.score(class_name, sharpened.name)
+
     def expected(
         self,
         class_name: str,
@@ -389,7 +531,9 @@ class Session:
         """
         scored = self.score(class_name, phrase)
         chosen = scored.threshold if threshold is None else float(threshold)
-        annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
+        annotation = Annotation(
+            class_name, scored.phrase, chosen, scored.score, self.sharpened_parts(scored.phrase)
+        )
         with self.lock:
             self._steps.take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
@@ -497,9 +641,27 @@ class Session:
     # -- images and predictions
 
     def similarities(self, phrase: str, split: str = "val") -> FloatArray:
-        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
+        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1).
+
+        A phrase may be joined from others by AND, OR and NOT; see `concepts.parse_phrase`.
+        """
         self._require_fit()
-        return self._phrases.of(phrase, self._split(split), self.encoder)
+        return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
+
+    def similarities_of_many(
+        self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None
+    ) -> FloatArray:
+        """Return (m, n) similarities of m phrases with n rows of validation; see `suggest`."""
+        self._require_fit()
+        return self._phrases.of_many(phrases, self.dataset.val, rows, self.dataset, self.encoder, cancelled)
+
+    def direction(self, phrase: str) -> FloatArray:
+        """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""
+        return self._phrases.direction(phrase.strip(), self.encoder)
+
+    def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
+        """Return the sharpened phrases that a phrase is, or is joined from."""
+        return self._phrases.sharpened_parts(phrase)
 
     def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
@@ -590,10 +752,12 @@ class Session:
         tried: Iterable[PhraseScore],
         retrained: LinearHead | None,
         retrained_with: Annotations,
+        sharpened: Iterable[SharpenedPhrase] = (),
     ) -> None:
         """Put a fitted session where another one was; `load` uses it."""
         with self.lock:
             self._require_fit()
+            self._phrases.learn(sharpened)
             self._tried = Tried(tried)
             retraining = None
             if retrained is not None:
