@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = "clarify_widget annotations"
 VERSION = 2
-_READABLE = (1, VERSION)  # 1 knew no sharpened phrases
+_READABLE = (1, 2)  # version 1 knew no sharpened phrases, and nothing could be switched off
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Annotation:
         Cosine similarity above which (strictly) an image has the phrase.
     score
         The Error Score it had when it was made, 0..1, where it is known.
+    active
+        Whether retraining takes it into account.
     sharpened
         The sharpened phrases that the phrase is, or is joined from, with the images marked for them.
 
@@ -53,6 +55,7 @@ class Annotation:
     phrase: str
     threshold: float
     score: float | None = None
+    active: bool = True
     sharpened: tuple[SharpenedPhrase, ...] = ()
 
     def __post_init__(self) -> None:
@@ -130,13 +133,17 @@ class Annotations:
         """Return the annotations of one class, in order."""
         return Annotations(one for one in self._annotations if one.class_name == class_name)
 
+    def active(self) -> Annotations:
+        """Return the annotations that are switched on, in order."""
+        return Annotations(one for one in self._annotations if one.active)
+
     def best_per_class(self) -> Annotations:
-        """Return one annotation a class: the highest Error Score, and of equals the latest.
+        """Return one active annotation a class: the highest Error Score, and of equals the latest.
 
         One without a score ranks below every one that has a score. The paper retrains with these.
         """
         best: dict[str, Annotation] = {}
-        for one in self._annotations:
+        for one in self.active():
             known = best.get(one.class_name)
             if known is None or _rank(one) >= _rank(known):
                 best[one.class_name] = one
@@ -159,8 +166,8 @@ class Annotations:
             )
         if content.get("version") not in _READABLE:
             raise SavedSessionError(
-                f"These annotations have version {content.get('version')!r}; this release reads versions "
-                f"{' and '.join(map(str, _READABLE))}. Install a newer clarify_widget.",
+                f"These annotations have version {content.get('version')!r}; this release reads up to "
+                f"version {VERSION}. Install a newer clarify_widget.",
             )
         try:
             return cls(Annotation.from_dict(entry) for entry in content["annotations"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +13,9 @@ from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
-from clarify_widget.session.cells import Cells, slices_of
+from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
+from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
 from clarify_widget.session.memory import Memory
@@ -32,6 +34,7 @@ from clarify_widget.session.results import (
 )
 from clarify_widget.session.scoring import score_phrase
 from clarify_widget.session.sharpening import sharpen_phrase
+from clarify_widget.session.sides import Sides, sides_of
 from clarify_widget.session.suggestions import MOST_COMPARED, known_phrases, suggest_phrases
 from clarify_widget.training import (
     FitProgress,
@@ -52,9 +55,22 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.training import Head
 
-Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected", "suggested"]
+Event = Literal[
+    "fitted",
+    "scored",
+    "annotated",
+    "removed",
+    "switched",
+    "retrained",
+    "model",
+    "undone",
+    "redone",
+    "expected",
+    "suggested",
+]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 _SUGGESTIONS_REMEMBERED = 256  # classes
@@ -147,6 +163,11 @@ class Session:
     def retraining(self) -> Retraining | None:
         """The last retraining: its head, the annotations it used, and its before/after."""
         return self._steps.now.retraining
+
+    @property
+    def models(self) -> tuple[Retraining, ...]:
+        """Every retraining so far, oldest first, whether or not it is the one in use; see `use_model`."""
+        return self._steps.retrainings
 
     @property
     def tried(self) -> tuple[PhraseScore, ...]:
@@ -519,6 +540,25 @@ class Session:
             threshold,
         )
 
+    def sides(self, class_name: str, phrase: str, threshold: float | None = None) -> Sides:
+        """Say how many training and validation images a threshold puts on each side, and what to mind.
+
+        Parameters
+        ----------
+        class_name, phrase
+            As `score` takes them.
+        threshold
+            None means the one that the phrase is kept with, or else that of its Error Score.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        tried = next((one for one in self.history(class_name) if one.phrase == phrase.strip()), None)
+        scored = tried or score_phrase(self, class_name, phrase)
+        return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
+
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
 
@@ -531,11 +571,10 @@ class Session:
         """
         scored = self.score(class_name, phrase)
         chosen = scored.threshold if threshold is None else float(threshold)
-        annotation = Annotation(
-            class_name, scored.phrase, chosen, scored.score, self.sharpened_parts(scored.phrase)
-        )
+        sharpened = self.sharpened_parts(scored.phrase)
+        annotation = Annotation(class_name, scored.phrase, chosen, scored.score, sharpened=sharpened)
         with self.lock:
-            self._steps.take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
+            self._take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
         return annotation
 
@@ -548,15 +587,30 @@ class Session:
             When it was not kept.
         """
         with self.lock:
-            if all(kept.phrase != phrase for kept in self.annotations.of_class(class_name)):
-                raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be removed.")
-            self._steps.take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
+            self._kept(class_name, phrase, "removed")
+            self._take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
         self._notify("removed")
+
+    def switch(self, class_name: str, phrase: str, *, on: bool) -> None:
+        """Say whether retraining takes a phrase that was kept into account.
+
+        Raises
+        ------
+        DataError
+            When it was not kept.
+        """
+        with self.lock:
+            kept = self._kept(class_name, phrase, "switched")
+            if kept.active == on:
+                return
+            switched = self.annotations.add(replace(kept, active=on))
+            self._take(f"Switch “{phrase}” {'on' if on else 'off'}", annotations=switched)
+        self._notify("switched")
 
     def retrain(
         self,
         objective: str = "slice_balanced",
-        progress: Callable[[FitProgress], None] | None = None,
+        progress: Callable[[RetrainProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         *,
         use: Literal["best", "all"] = "best",
@@ -570,8 +624,8 @@ class Session:
         progress, cancelled
             Called between iterations; a true answer of `cancelled` stops and changes nothing.
         use
-            "best" slices each class by its annotation with the highest Error Score, as the paper does; "all"
-            by every annotation at once, each combination a slice.
+            Of the annotations that are switched on: "best" slices each class by the one with the highest
+            Error Score, as the paper does; "all" by every one at once, each combination a slice.
 
         Raises
         ------
@@ -584,18 +638,45 @@ class Session:
         """
         with self.lock:
             self._require_fit()
-            annotations = self.annotations.best_per_class() if use == "best" else self.annotations
+            annotations = self.annotations.best_per_class() if use == "best" else self.annotations.active()
             if objective in _NEEDS_SLICES and not annotations:
                 raise NotFittedError(
-                    f"{objective} needs at least one kept phrase; type one, then press Keep."
+                    f"{objective} needs at least one kept phrase that is switched on; "
+                    "type one, then press Keep."
                 )
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
-        head = self._train(objective, train_slices, progress, cancelled)
+            recorder = self._recorder(annotations, progress)
+        head = self._train(objective, train_slices, recorder, cancelled)
         comparison = self._compare(head, annotations)
         with self.lock:
-            self._steps.take("Retrain", retraining=Retraining(head, annotations, comparison))
+            number = len(self.models) + 1
+            retraining = Retraining(number, head, annotations, comparison, recorder.curve)
+            self._take("Retrain", retraining=retraining)
         self._notify("retrained")
         return comparison
+
+    def use_model(self, number: int) -> None:
+        """Return to an earlier model; what is kept stays as it is.
+
+        Parameters
+        ----------
+        number
+            Of a retraining in `models`; 0 is the model under review itself.
+
+        Raises
+        ------
+        DataError
+            When there is no such model.
+        """
+        with self.lock:
+            if not 0 <= number <= len(self.models):
+                raise DataError(f"There are models 0 to {len(self.models)}; got {number}.")
+            chosen = self.models[number - 1] if number else None
+            if chosen is self.retraining:
+                return
+            what = f"Return to model {number}" if number else "Return to the original model"
+            self._take(what, retraining=chosen)
+        self._notify("model")
 
     def compare(self) -> Comparison:
         """Return the last before/after.
@@ -614,13 +695,29 @@ class Session:
         """What `undo` would take back; empty when there is nothing."""
         return self._steps.last
 
+    @property
+    def redoable(self) -> str:
+        """What `redo` would do again; empty when there is nothing."""
+        return self._steps.next
+
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step that changed something, and return what it was; empty when there is none.
+
+        Steps are keeping, removing and switching a phrase, retraining, and returning to a model.
+        """
         with self.lock:
             undone = self._steps.take_back()
         if undone:
             self._notify("undone")
         return undone
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        with self.lock:
+            redone = self._steps.take_again()
+        if redone:
+            self._notify("redone")
+        return redone
 
     def sample_weights(self, totals: Literal["paper", "preserve"] = "paper") -> FloatArray:
         """Return a weight for each training image, for people who train elsewhere (paper, Eq. 2).
@@ -632,9 +729,12 @@ class Session:
         """
         with self.lock:
             self._require_fit()
-            if not self.annotations:
-                raise NotFittedError("Weights need at least one kept phrase; call annotate first.")
-            slices = self._slices(self.dataset.train, self.annotations.best_per_class()).ids
+            used = self.annotations.best_per_class()
+            if not used:
+                raise NotFittedError(
+                    "Weights need at least one kept phrase that is switched on; call annotate first."
+                )
+            slices = self._slices(self.dataset.train, used).ids
             labels = self.dataset.train.labels
         return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
 
@@ -762,8 +862,9 @@ class Session:
             retraining = None
             if retrained is not None:
                 comparison = self._compare(retrained, retrained_with)
-                retraining = Retraining(retrained, retrained_with, comparison)
-            self._steps = Steps(SessionState(annotations, retraining))
+                retraining = Retraining(1, retrained, retrained_with, comparison)
+            retrainings = () if retraining is None else (retraining,)
+            self._steps = Steps(SessionState(annotations, retraining), retrainings)
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -787,6 +888,23 @@ class Session:
     def _notify(self, event: Event) -> None:
         for callback in tuple(self._subscribers):
             callback(event)
+
+    def _take(self, what: str, **changed: Any) -> None:
+        self._steps.take(what, replace(self._steps.now, **changed))
+
+    def _kept(self, class_name: str, phrase: str, to_be: str) -> Annotation:
+        for kept in self.annotations.of_class(class_name):
+            if kept.phrase == phrase:
+                return kept
+        raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be {to_be}.")
+
+    def _recorder(
+        self, annotations: Annotations, progress: Callable[[RetrainProgress], None] | None
+    ) -> CurveRecorder:
+        val = self.dataset.val
+        slices = self._slices(val, annotations, allow_empty=True)
+        cells = with_whole_classes(slices, val, self.class_names)
+        return CurveRecorder(val, cells, progress)
 
     def _kept_phrases(self, class_name: str) -> set[str]:
         return {annotation.phrase for annotation in self.annotations.of_class(class_name)}

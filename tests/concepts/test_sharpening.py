@@ -72,7 +72,7 @@ def test_arrays_that_do_not_fit_are_one_clear_error():
 
 def test_annotation_is_saved_with_its_examples_and_older_files_are_read(tmp_path):
     smoke = SharpenedPhrase("smoke, sharpened by 2", "smoke", "val", (3,), (8,), (0.6, 0.8))
-    kept = Annotations([Annotation("square", smoke.name, 0.1, 0.5, (smoke,))])
+    kept = Annotations([Annotation("square", smoke.name, 0.1, 0.5, sharpened=(smoke,))])
     kept.save(tmp_path / "kept.json")
     assert Annotations.load(tmp_path / "kept.json") == kept
     older = {**kept.to_dict(), "version": 1}
