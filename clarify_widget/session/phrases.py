@@ -71,6 +71,10 @@ class PhraseSimilarities:
             similar[i] = self.of(phrases[i], split, dataset, encoder)[rows]
         return similar
 
+    def remembers(self, phrase: str, split: Split) -> bool:
+        """Whether `of` would answer without computing anything."""
+        return self._similarities.get((phrase.strip(), split.name)) is not None
+
     def direction(self, phrase: str, encoder: Encoder) -> FloatArray:
         """Return (dim,) the unit row of a phrase; DataError for a combination, which has no direction."""
         combination = parse_phrase(phrase)

@@ -13,6 +13,7 @@ from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
+from clarify_widget.evaluation import CellAccuracy
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
@@ -74,6 +75,7 @@ Event = Literal[
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 _SUGGESTIONS_REMEMBERED = 256  # classes
+_ACCURACIES_REMEMBERED = 4096  # phrases at a threshold
 
 
 class Session:
@@ -134,6 +136,7 @@ class Session:
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
         self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
+        self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
 
@@ -221,6 +224,7 @@ class Session:
             self._phrases.forget_images()
             self._expectations.forget()
             self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
+            self._accuracies = Memory(_ACCURACIES_REMEMBERED)
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -559,6 +563,29 @@ class Session:
         scored = tried or score_phrase(self, class_name, phrase)
         return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
 
+    def accuracies(self, class_name: str, phrase: str, threshold: float) -> tuple[CellAccuracy, CellAccuracy]:
+        """Return how many validation images of a class are right without a phrase, and with it."""
+        memory, key = self._accuracies, (class_name, phrase, threshold)
+        known = memory.get(key)
+        if known is None:
+            parts = self.split(class_name, phrase, threshold)
+            without, having = (
+                CellAccuracy(side, int(has.sum()), int(parts.correct[has].sum()))
+                for side, has in (("without", ~parts.has), ("with", parts.has))
+            )
+            known = without, having
+            memory.put(key, known)
+        return known
+
+    def accuracies_already(
+        self, class_name: str, phrase: str, threshold: float
+    ) -> tuple[CellAccuracy, CellAccuracy] | None:
+        """Return `accuracies` where that takes no time; None where the phrase has to be compared first."""
+        known = self._accuracies.get((class_name, phrase, threshold))
+        if known is None and self._phrases.remembers(phrase, self.dataset.val):
+            return self.accuracies(class_name, phrase, threshold)
+        return known
+
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
 
@@ -800,6 +827,14 @@ class Session:
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
         return part.images[index]
+
+    def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
+        """Return rows of a split as plain numbers; DataError when there is no such image."""
+        found, size = {int(row) for row in rows}, len(self._split(split))
+        outside = [row for row in found if not 0 <= row < size]
+        if outside:
+            raise DataError(f"{split} has images 0 to {size - 1}; got {min(outside)}.")
+        return found
 
     def image_name(self, index: int, split: str = "val") -> str:
         """Return what people call an image of a split."""

@@ -22,7 +22,7 @@ def sharpen_phrase(
 ) -> SharpenedPhrase:
     """Sharpen a phrase by marked images of a split; see `Session.sharpen` for the errors."""
     before = next((one for one in session.sharpened if one.name == phrase.strip()), None)
-    wanted, unwanted = _rows(has, split), _rows(has_not, split)
+    wanted, unwanted = (session.check_rows(rows, split.name) for rows in (has, has_not))
     both = wanted & unwanted
     if both:
         raise DataError(f"{split.name} {min(both)} is marked as having “{phrase}” and as not having it.")
@@ -64,14 +64,6 @@ def unmarked(rows: IntArray, sharpened: Iterable[SharpenedPhrase]) -> IntArray:
     """Return the places in `rows` of validation images that no phrase was sharpened by."""
     marked = [row for one in sharpened if one.split == "val" for row in one.marked]
     return np.flatnonzero(~np.isin(rows, marked))
-
-
-def _rows(rows: Iterable[int], split: Split) -> set[int]:
-    found = {int(row) for row in rows}
-    outside = [row for row in found if not 0 <= row < len(split)]
-    if outside:
-        raise DataError(f"{split.name} has images 0 to {len(split) - 1}; got {min(outside)}.")
-    return found
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
