@@ -2,7 +2,16 @@
 // answer being waited for, an error). Everything shown is derived from here.
 
 import { Examples, type Split } from "./examples";
-import { type Annotation, type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
+import {
+  type Annotation,
+  type Listener,
+  type Marks,
+  type Model,
+  type Suggestions,
+  TRAITS,
+  type Traits,
+  type WidgetError,
+} from "./model";
 
 export interface State extends Omit<Traits, "examples" | "threshold"> {
   readonly: boolean;
@@ -18,21 +27,33 @@ export interface State extends Omit<Traits, "examples" | "threshold"> {
   previewing: boolean;
   pendingClass: string | null;
   scoring: boolean;
+  /** The phrase that the one that is shown is compared with. */
+  compared: string | null;
 }
 
 interface Local {
   preview: number | null;
   pendingClass: string | null;
   scoring: boolean;
+  compared: string | null;
   /** What is being scored is still being typed: its errors can wait. */
   typing: boolean;
   error: WidgetError | null;
 }
 
+const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
+const NO_MARKS: Marks = { has: [], has_not: [] };
 const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
 
 export class Store {
-  private local: Local = { preview: null, pendingClass: null, scoring: false, typing: false, error: null };
+  private local: Local = {
+    preview: null,
+    pendingClass: null,
+    scoring: false,
+    compared: null,
+    typing: false,
+    error: null,
+  };
   private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
@@ -142,6 +163,8 @@ export class Store {
       error: local.error,
       notes: model.get("notes") ?? [],
       can_undo: model.get("can_undo") ?? "",
+      suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
+      marks: model.get("marks") ?? NO_MARKS,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
@@ -150,6 +173,7 @@ export class Store {
       previewing: scored && local.preview !== null,
       pendingClass: local.pendingClass,
       scoring: local.scoring,
+      compared: local.compared,
     };
   }
 }

@@ -16,9 +16,12 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
+import { markedImages } from "./marks";
 import { phraseBox } from "./phrase";
+import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
+import { suggestionChips } from "./suggestions";
 import { tooltip } from "./tooltip";
 import type { Tools, View } from "./view";
 
@@ -42,7 +45,17 @@ export function mount(
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
 
   const top: View[] = [headerBar(tools), errorAlert(tools)];
-  const say: View[] = [classPicker(tools), phraseBox(tools), scoreCard(tools), historyList(tools)];
+  const asking = readonly ? [] : [suggestionChips(tools)];
+  const comparing = readonly ? [] : [phraseComparison(tools)];
+  const say: View[] = [
+    classPicker(tools),
+    phraseBox(tools),
+    ...asking,
+    scoreCard(tools),
+    ...(readonly ? [] : [markedImages(tools)]),
+    historyList(tools),
+    ...comparing,
+  ];
   const look: View[] = [
     histogramPlot(tools),
     imageGrid(tools, true),
