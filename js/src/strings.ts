@@ -63,6 +63,10 @@ export const strings = {
   suggest: "Suggest phrases",
   suggesting: "Looking for phrases…",
 
+  hasIt: "Marked: has it",
+  hasItNot: "Marked: has it not",
+  hasMark: "+ has it",
+  hasNotMark: "− has it not",
   marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
   sharpen: "Sharpen",
   sharpenHelp: (phrase: string) =>

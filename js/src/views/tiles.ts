@@ -67,6 +67,13 @@ export class Tiles {
   private onKey(event: KeyboardEvent): void {
     const at = this.sequence.findIndex(({ root }) => root === event.target);
     if (at === -1) return;
+    const marks: Record<string, boolean | null> = { "+": true, "=": true, "-": false, Backspace: null };
+    const has = marks[event.key];
+    const image = this.sequence[at]?.image;
+    if (has !== undefined && image?.split === "val" && !image.changed) {
+      event.preventDefault();
+      void this.tools.actions.mark([image.index], has);
+    }
     const steps: Record<string, number> = {
       ArrowRight: 1,
       ArrowLeft: -1,

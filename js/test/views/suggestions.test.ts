@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeKernel, sprites } from "../../dev/fake";
 import type { Suggestions } from "../../src/model";
-import { openPage, openScored, sent, settle } from "../page";
+import { openPage, openScored, press, sent, settle } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
@@ -76,6 +76,32 @@ describe("suggestions", () => {
 });
 
 describe("marked images", () => {
+  it("are marked by keys, and told by sign and word", async () => {
+    const page = await openScored();
+    const [first, second] = page.all("tile") as [HTMLElement, HTMLElement];
+    first.focus();
+    press(first, "+");
+    press(second, "-");
+    await settle(100);
+    expect(first.querySelector(".cw-has")?.textContent).toBe("+ has it");
+    expect(second.querySelector(".cw-has")?.textContent).toBe("− has it not");
+    expect(second.getAttribute("aria-label")).toContain("Marked: has it not");
+    expect(document.activeElement).toBe(first);
+    press(first, "Backspace");
+    await settle(100);
+    expect(first.querySelector(".cw-has")).toBeNull();
+    expect(page.kernel.get("marks")).toEqual({ has: [], has_not: [Number(second.dataset.index)] });
+  });
+
+  it("need a phrase that they could have", async () => {
+    const page = await openPage();
+    await page.ask("select_class", { class_name: "square" });
+    await settle(100);
+    press(page.get("tile"), "+");
+    await settle();
+    expect(sent(page.kernel, "mark")).toHaveLength(0);
+  });
+
   const rows = (n: number) => Array.from({ length: n }, (_, i) => 2 * i);
 
   it("are counted, sharpen the phrase that is shown, and can be forgotten", async () => {
