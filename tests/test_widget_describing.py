@@ -119,7 +119,7 @@ def test_a_phrase_is_scored_while_suggestions_are_looked_for():
 
 
 def test_large_data_wait_until_somebody_asks(monkeypatch):
-    monkeypatch.setattr("clarify_widget.session.session.MOST_COMPARED", 1)
+    monkeypatch.setattr("clarify_widget.session.suggestions.MOST_COMPARED", 1)
     widget = shown(planted_encoder())
     page = widget.comm
     assert page.state["suggestions"] == {"state": "ask", "noise_line": None, "sentence": "", "phrases": []}

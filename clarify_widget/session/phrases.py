@@ -57,7 +57,7 @@ class PhraseSimilarities:
         rows: IntArray,
         dataset: Dataset,
         encoder: Encoder,
-        cancelled: Callable[[], bool] | None = None,
+        cancelled: Callable[[], bool] | None,
     ) -> FloatArray:
         """Return (m, n) similarities of m phrases with n rows of a split, embedding a few at a time."""
         plain = [i for i, phrase in enumerate(phrases) if self._is_plain(phrase)]

@@ -36,7 +36,7 @@ from clarify_widget.session.results import (
 from clarify_widget.session.scoring import score_phrase
 from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
-from clarify_widget.session.suggestions import MOST_COMPARED, known_phrases, suggest_phrases
+from clarify_widget.session.suggestions import known_phrases, suggest_phrases, take_long
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -355,7 +355,7 @@ class Session:
             itself (its `phrases`), else a few hundred that come with the package. What is found for None is
             remembered until the model changes.
         cancelled
-            Asked between batches of phrases that have to be embedded.
+            Asked between batches of phrases that have to be embedded, and all the time after that.
         direction
             1 for phrases that the wrong images have more of, -1 for those that the right ones have more of,
             None for both.
@@ -399,8 +399,7 @@ class Session:
 
     def suggests_unasked(self, class_name: str) -> bool:
         """Whether suggestions for a class take a moment only; else people should ask for them."""
-        compared = len(self.members(class_name).indices) * len(known_phrases(self.encoder))
-        return compared <= MOST_COMPARED
+        return not take_long(len(known_phrases(self.encoder)), len(self.members(class_name).indices))
 
     def compare_phrases(
         self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None

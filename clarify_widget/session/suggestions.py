@@ -26,6 +26,13 @@ SHUFFLES = 199
 MOST_COMPARED = 5_000_000
 """Phrases x images of a class up to which suggestions are made unasked: under a second."""
 
+_PHRASES_AT_LEAST = 100  # fewer take as long: each image costs some steps of Python
+
+
+def take_long(phrases: int, images: int) -> bool:
+    """Whether people should ask for suggestions before they are looked for."""
+    return max(phrases, _PHRASES_AT_LEAST) * images > MOST_COMPARED
+
 
 def known_phrases(encoder: Encoder) -> tuple[str, ...]:
     """Return the phrases that an encoder knows by itself, else those that come with the package."""
@@ -64,7 +71,7 @@ def suggest_phrases(
         raise PhraseError(f"There are no phrases to suggest for {class_name}; give some as candidates.")
     similar = session.similarities_of_many(phrases, members.indices, cancelled)
     found = [separate(row[~members.correct], row[members.correct]) for row in similar]
-    chance = best_of_random(similar, members.correct, permutations=SHUFFLES, seed=seed)
+    chance = best_of_random(similar, members.correct, permutations=SHUFFLES, seed=seed, cancelled=cancelled)
     fitting = [
         i for i in np.argsort(-chance.scores, kind="stable") if direction in (None, found[i].direction)
     ]

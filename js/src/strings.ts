@@ -66,7 +66,8 @@ export const strings = {
   hasIt: "Marked: has it",
   hasItNot: "Marked: has it not",
   hasMark: "+ has it",
-  hasNotMark: "− has it not",
+  hasNotMark: "− has not",
+  markHint: "Misunderstood? Mark single images with the keys + (has it) and − (has it not).",
   marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
   sharpen: "Sharpen",
   sharpenHelp: (phrase: string) =>

@@ -141,13 +141,14 @@ def test_marked_images_sharpen_a_phrase_that_means_nothing(
     expect(widget.get("marked")).to_have_text("5 marked “has it”, 5 “has it not”")
     widget.get("forget-marks").click()
     expect(widget.get("has")).to_have_count(0)
-    expect(widget.get("marked")).to_be_hidden()
+    expect(widget.get("sharpen")).to_be_hidden()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_is_looked_at(
     notebook: NotebookPage, widget: WidgetPage, screenshots: Path, *, dark: bool
 ) -> None:
+    notebook.page.set_viewport_size({"width": 1400, "height": 2000})
     notebook.set_theme(dark)
     widget.try_phrase("round")
     widget.try_phrase("red")

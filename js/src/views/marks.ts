@@ -26,20 +26,20 @@ export function markedImages({ actions }: Tools): View {
     },
     strings.forgetMarks,
   );
-  const root = h(
-    "section",
-    { class: "cw-section cw-marked" },
-    text,
-    h("div", { class: "cw-row-of-buttons" }, sharpen, forget),
-  );
+  const buttons = h("div", { class: "cw-row-of-buttons" }, sharpen, forget);
+  const root = h("section", { class: "cw-section cw-marked" }, text, buttons);
   let marked: number[] = [];
 
   return {
     root,
     update({ marks, phrase, scoring }: State) {
       marked = [...marks.has, ...marks.has_not];
-      root.hidden = marked.length === 0;
-      setText(text, strings.marked(marks.has.length, marks.has_not.length));
+      root.hidden = phrase === "";
+      buttons.hidden = marked.length === 0;
+      setText(
+        text,
+        marked.length ? strings.marked(marks.has.length, marks.has_not.length) : strings.markHint,
+      );
       sharpen.title = strings.sharpenHelp(phrase);
       sharpen.disabled = scoring;
     },
