@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.concepts import on_one_scale, parse_phrase, unit_similarities
+from clarify_widget.concepts import Combination, on_one_scale, parse_phrase, unit_similarities
 from clarify_widget.encoders.embed import check_phrase, embed_phrase, embed_phrases
 from clarify_widget.errors import CancelledError, DataError
 from clarify_widget.session.memory import Memory
@@ -77,7 +77,7 @@ class PhraseSimilarities:
 
     def direction(self, phrase: str, encoder: Encoder) -> FloatArray:
         """Return (dim,) the unit row of a phrase; DataError for a combination, which has no direction."""
-        combination = parse_phrase(phrase)
+        combination = self._parse(phrase)
         if not combination.is_single:
             raise DataError(
                 f"“{phrase}” is {len(combination.parts)} phrases joined; each has a direction of its own. "
@@ -97,8 +97,11 @@ class PhraseSimilarities:
 
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
         """Return the sharpened phrases that a phrase is, or is joined from."""
-        parts = parse_phrase(phrase).parts
-        return tuple(self._sharpened[part] for part in parts if part in self._sharpened)
+        return tuple(self._sharpened[part] for part in self.parts(phrase) if part in self._sharpened)
+
+    def parts(self, phrase: str) -> tuple[str, ...]:
+        """Return the phrases that a phrase is joined from; of another one itself."""
+        return self._parse(phrase).parts
 
     def forget_images(self) -> None:
         """Forget the similarities, because the images are others now."""
@@ -106,6 +109,11 @@ class PhraseSimilarities:
 
     def _is_plain(self, phrase: str) -> bool:
         return phrase not in self._sharpened and parse_phrase(phrase).is_single
+
+    def _parse(self, phrase: str) -> Combination:
+        """Take a phrase apart; the name of a sharpened one stays whole, whatever words are in it."""
+        name = phrase.strip()
+        return Combination((name,)) if name in self._sharpened else parse_phrase(phrase)
 
     def _embed(self, phrases: Sequence[str], encoder: Encoder, cancelled: Callable[[], bool] | None) -> None:
         missing = [phrase for phrase in phrases if self._embeddings.get(phrase) is None]
@@ -117,7 +125,7 @@ class PhraseSimilarities:
                 self._embeddings.put(phrase, row)
 
     def _compare(self, phrase: str, split: Split, dataset: Dataset, encoder: Encoder) -> FloatArray:
-        combination = parse_phrase(phrase)
+        combination = self._parse(phrase)
         if combination.is_single:
             return self._cosines(combination.parts[0], split, encoder)
         check_phrase(phrase)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clarify_widget.concepts import error_score, parse_phrase
+from clarify_widget.concepts import error_score
 from clarify_widget.encoders.base import unknown_words
 from clarify_widget.errors import ScoreError
 from clarify_widget.session.origin import origin_of
@@ -54,7 +54,7 @@ def _judges(session: Session, class_name: str, phrase: str) -> ClassMembers:
 def _unknown_words(session: Session, phrase: str) -> tuple[str, ...]:
     """Return the words that nobody taught the encoder: marks have, for those of a sharpened phrase."""
     sharpened = {one.name for one in session.sharpened}
-    parts = [part for part in parse_phrase(phrase).parts if part not in sharpened]
+    parts = [part for part in session.parts(phrase) if part not in sharpened]
     return tuple(dict.fromkeys(word for part in parts for word in unknown_words(session.encoder, part)))
 
 

@@ -785,6 +785,10 @@ class Session:
         """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""
         return self._phrases.direction(phrase.strip(), self.encoder)
 
+    def parts(self, phrase: str) -> tuple[str, ...]:
+        """Return the phrases that a phrase is joined from by AND, OR and NOT; of another one itself."""
+        return self._phrases.parts(phrase)
+
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
         """Return the sharpened phrases that a phrase is, or is joined from."""
         return self._phrases.sharpened_parts(phrase)

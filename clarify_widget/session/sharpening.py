@@ -21,7 +21,8 @@ def sharpen_phrase(
     session: Session, phrase: str, has: Iterable[int], has_not: Iterable[int], split: Split
 ) -> SharpenedPhrase:
     """Sharpen a phrase by marked images of a split; see `Session.sharpen` for the errors."""
-    before = next((one for one in session.sharpened if one.name == phrase.strip()), None)
+    phrase = " ".join(phrase.split())
+    before = next((one for one in session.sharpened if one.name == phrase), None)
     wanted, unwanted = (session.check_rows(rows, split.name) for rows in (has, has_not))
     both = wanted & unwanted
     if both:
@@ -35,7 +36,7 @@ def sharpen_phrase(
         wanted, unwanted = (wanted | set(before.has)) - unwanted, (unwanted | set(before.has_not)) - wanted
     if not wanted | unwanted:
         raise DataError(f"Mark at least one image that has “{phrase}”, or that has it not.")
-    words = phrase.strip() if before is None else before.phrase
+    words = phrase if before is None else before.phrase
     has, has_not = tuple(sorted(wanted)), tuple(sorted(unwanted))
     asked = (words, split.name, has, has_not)
     for known in session.sharpened:

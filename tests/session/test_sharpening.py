@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from clarify_widget import Session
+from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import DataError, NotFittedError, ScoreError
-from tests.session.planted import planted_dataset, planted_encoder
+from tests.session.planted import WIDTH, planted_dataset, planted_encoder
 
 
 @pytest.fixture
@@ -110,6 +111,14 @@ def test_marks_that_cannot_be_are_one_clear_error(session, phrase, marks, senten
         session.sharpen("square", phrase, **marks)
     assert session.sharpened == ()
     assert session.history("square") == ()
+
+
+def test_words_in_capitals_stay_one_phrase_when_sharpened(marks):
+    session = Session(planted_dataset(), PrecomputedEncoder(["BLACK AND WHITE"], np.eye(1, WIDTH, 3)))
+    session.fit()
+    scored = session.sharpen("square", " BLACK  AND WHITE", **marks)
+    assert scored.phrase == "BLACK AND WHITE, sharpened by 10"
+    assert session.sharpen("square", scored.phrase, has=[399]).phrase == "BLACK AND WHITE, sharpened by 11"
 
 
 def test_marks_of_two_splits_are_not_mixed(session, marks):
