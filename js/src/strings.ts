@@ -65,9 +65,11 @@ export const strings = {
 
   hasIt: "Marked: has it",
   hasItNot: "Marked: has it not",
+  markHas: "+ Has it",
+  markHasNot: "− Has it not",
   hasMark: "+ has it",
   hasNotMark: "− has not",
-  markHint: "Misunderstood? Mark single images with the keys + (has it) and − (has it not).",
+  markHint: "Misunderstood? Mark single images: key + has it, key − has it not, or open one.",
   marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
   sharpen: "Sharpen",
   sharpenHelp: (phrase: string) =>

@@ -40,7 +40,7 @@ export function mount(
 ): () => void {
   const store = new Store(model, readonly);
   const actions = new Actions(model, channel, store);
-  const dialog = originalDialog(channel);
+  const dialog = originalDialog(channel, actions);
   const tip = tooltip();
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
 
@@ -107,6 +107,7 @@ export function mount(
     explore.hidden = state.class_name === "";
     explore.setAttribute("aria-busy", String(state.pendingClass !== null || state.scoring));
     for (const view of views) view.update(state);
+    dialog.update(state);
     markPainted(state);
   });
   actions.hello();

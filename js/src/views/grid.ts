@@ -1,5 +1,6 @@
 import { afterPaint, h, setText } from "../dom";
 import { wilson } from "../examples";
+import { marksByRow } from "../marking";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { Tiles } from "./tiles";
@@ -112,10 +113,7 @@ export function imageGrid(tools: Tools, left: boolean): View {
 
   function showTiles(state: State, content: Content): void {
     const { examples, split, marks } = state;
-    const marked = new Map([
-      ...marks.has.map((row) => [row, true] as const),
-      ...marks.has_not.map((row) => [row, false] as const),
-    ]);
+    const marked = marksByRow(marks);
     const images: Shown[] = examples.page(content.side, split?.position ?? 0, limit).map((at) => ({
       split: "val",
       index: examples.index[at] as number,

@@ -1,4 +1,5 @@
 import { h } from "../dom";
+import { markOfKey } from "../marking";
 import { Tile } from "./tile";
 import type { Shown, Tools } from "./view";
 
@@ -67,10 +68,9 @@ export class Tiles {
   private onKey(event: KeyboardEvent): void {
     const at = this.sequence.findIndex(({ root }) => root === event.target);
     if (at === -1) return;
-    const marks: Record<string, boolean | null> = { "+": true, "=": true, "-": false, Backspace: null };
-    const has = marks[event.key];
     const image = this.sequence[at]?.image;
-    if (has !== undefined && image?.split === "val" && !image.changed) {
+    const has = markOfKey(event.key, image);
+    if (image && has !== undefined) {
       event.preventDefault();
       void this.tools.actions.mark([image.index], has);
     }

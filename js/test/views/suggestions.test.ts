@@ -93,6 +93,26 @@ describe("marked images", () => {
     expect(page.kernel.get("marks")).toEqual({ has: [], has_not: [Number(second.dataset.index)] });
   });
 
+  it("are marked where the original is looked at, by button or key", async () => {
+    const page = await openScored();
+    const [first, second] = page.all("tile") as [HTMLElement, HTMLElement];
+    first.click();
+    await settle();
+    page.get("mark-has").click();
+    await settle(100);
+    expect(page.get("mark-has").getAttribute("aria-pressed")).toBe("true");
+    press(page.get("original-dialog"), "ArrowRight");
+    await settle();
+    expect(page.get("mark-has").getAttribute("aria-pressed")).toBe("false");
+    press(page.get("original-dialog"), "-");
+    await settle(100);
+    const rows = [first, second].map(({ dataset }) => Number(dataset.index));
+    expect(page.kernel.get("marks")).toEqual({ has: [rows[0]], has_not: [rows[1]] });
+    page.get("mark-has-not").click();
+    await settle();
+    expect(page.kernel.get("marks").has_not).toEqual([]);
+  });
+
   it("need a phrase that they could have", async () => {
     const page = await openPage();
     await page.ask("select_class", { class_name: "square" });
