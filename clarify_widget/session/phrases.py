@@ -91,9 +91,13 @@ class PhraseSimilarities:
         return tuple(self._sharpened.values())
 
     def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
-        """Know sharpened phrases by their names."""
+        """Know sharpened phrases by their names; DataError for a name that already means something else."""
         for one in sharpened:
-            self._sharpened[one.name] = one
+            if self._sharpened.setdefault(one.name, one) != one:
+                raise DataError(
+                    f"“{one.name}” was sharpened by other images here; sharpen “{one.phrase}” by one image "
+                    "more or less, so that the two have names of their own.",
+                )
 
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
         """Return the sharpened phrases that a phrase is, or is joined from."""

@@ -65,6 +65,7 @@ export const strings = {
 
   hasIt: "Marked: has it",
   hasItNot: "Marked: has it not",
+  markQuestion: (phrase: string) => `Does it have “${phrase}”?`,
   markHas: "+ Has it",
   markHasNot: "− Has it not",
   hasMark: "+ has it",

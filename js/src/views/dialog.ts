@@ -39,7 +39,8 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       has ? strings.markHas : strings.markHasNot,
     );
   const markButtons = [markButton(true), markButton(false)] as const;
-  const marking = h("div", { class: "cw-row-of-buttons" }, ...markButtons);
+  const question = h("span", { class: "cw-muted" });
+  const marking = h("div", { class: "cw-row-of-buttons" }, question, ...markButtons);
   const previous = button("left", strings.previous, () => step(-1));
   const next = button("right", strings.next, () => step(1));
   const root = h(
@@ -95,6 +96,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
   function showMarks(): void {
     const shown = images[at];
     marking.hidden = !shown || !isMarkable(shown) || !last?.phrase;
+    setText(question, strings.markQuestion(last?.phrase ?? ""));
     markButtons.forEach((one, not) => {
       one.setAttribute("aria-pressed", String(current(not === 0)));
     });
