@@ -117,6 +117,7 @@ def test_models_are_kept_and_one_is_returned_to(
     widget.keep()
     widget.get("retrain").click()
     expect(model(widget, 2)).to_be_checked()
+    notebook.page.set_viewport_size({"width": 1400, "height": 2200})
     for dark in (False, True):
         notebook.set_theme(dark)
         widget.screenshot(screenshots / f"correct-models-{'dark' if dark else 'light'}.png")
