@@ -25,7 +25,7 @@ _HASHED_AT_ONCE = 1 << 24  # bytes
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, whenever the writer ends."""
-    with _partial(path) as partial:
+    with moved_into_place(path) as partial:
         partial.write_bytes(content)
 
 
@@ -38,14 +38,16 @@ def write_text_once(folder: Path, stem: str, text: str) -> str:
     return name
 
 
-def write_arrays_once(folder: Path, stem: str, arrays: Mapping[str, Any]) -> str:
+def write_arrays_once(
+    folder: Path, stem: str, arrays: Mapping[str, Any], metadata: dict[str, str] | None = None
+) -> str:
     """Write arrays as safetensors unless the folder has them; the file is named by what is in them."""
     whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    name = f"{stem}-{_digest(whole)}.safetensors"
+    name = f"{stem}-{_digest(whole, metadata)}.safetensors"
     if not (folder / name).exists():
-        with _partial(folder / name) as partial:
+        with moved_into_place(folder / name) as partial:
             try:
-                save_file(whole, partial)
+                save_file(whole, partial, metadata)
             except SafetensorError as error:  # as when the disk is full
                 raise OSError(str(error)) from error
     return name
@@ -60,7 +62,7 @@ def read_arrays(path: Path) -> Arrays:
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
+def moved_into_place(path: Path) -> Iterator[Path]:
     """Give a path to write to, and put what was written there in place of `path`, on disk."""
     partial = path.with_name(f"{path.name}.{os.urandom(4).hex()}{PARTIAL}")
     try:
@@ -73,8 +75,8 @@ def _partial(path: Path) -> Iterator[Path]:
         raise
 
 
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.blake2b(digest_size=8)
+def _digest(arrays: Arrays, metadata: dict[str, str] | None) -> str:
+    digest = hashlib.blake2b(repr(sorted((metadata or {}).items())).encode(), digest_size=8)
     for name, values in sorted(arrays.items()):
         digest.update(f"{name} {values.dtype.str} {values.shape};".encode())
         octets = values.reshape(-1).view(np.uint8)
