@@ -236,7 +236,7 @@ def go_on_from(session: Session, folder: Path) -> None:
     """
     description = _read_description(folder)
     with _damage_in(folder):
-        if not description["history"] and not description["undo"]:
+        if not any(description[kind] for kind in ("history", "sharpened", "undo")):
             return
         difference = _difference(session, folder, description)
         if difference:
