@@ -18,7 +18,7 @@ from tests.e2e.widget_page import WidgetPage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from tests.e2e.lab import Lab, NotebookPage
 
@@ -53,6 +53,10 @@ def widget(notebook: NotebookPage) -> WidgetPage:
     return WidgetPage(notebook.page)
 
 
+def header(widget: WidgetPage) -> Locator:
+    return widget.root.locator("header").first
+
+
 def kernel_process(notebook: NotebookPage) -> int:
     cell = notebook.append_cell("print(os.getpid())")
     notebook.run_cell(cell)
@@ -68,7 +72,7 @@ def test_a_killed_kernel_loses_nothing_and_the_notebook_goes_on_when_it_is_run_a
     widget.keep()
     widget.retrain()
     comparison = widget.get("comparison").inner_text()
-    widget.screenshot(screenshots / "saved.png")
+    header(widget).screenshot(path=screenshots / "saved.png")
     os.kill(process, signal.SIGKILL)
 
     session = Session.load(kept, encoder=encoder())
@@ -95,7 +99,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_the_loop_goes_on(
     for theme in ("light", "dark"):
         cell = notebook.append_cell(f"widget.theme = {theme!r}")
         notebook.run_cell(cell)
-        widget.screenshot(screenshots / f"not-saved-{theme}.png")
+        header(widget).screenshot(path=screenshots / f"not-saved-{theme}.png")
     kept.unlink()
     widget.retrain()
     expect(widget.get("saved")).to_contain_text("Saved")
