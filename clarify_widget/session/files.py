@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from clarify_widget.errors import SavedSessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
 Arrays = dict[str, Any]  # name -> NumPy array
@@ -53,10 +53,18 @@ def write_arrays_once(
     return name
 
 
-def read_arrays(path: Path) -> Arrays:
-    """Read what `write_arrays_once` wrote; raises SavedSessionError when it is missing or damaged."""
+def read_arrays(path: Path, only: Container[str] | None = None) -> Arrays:
+    """Read what `write_arrays_once` wrote, or only some of it.
+
+    Raises
+    ------
+    SavedSessionError
+        When the file is missing or damaged.
+    """
     try:
-        return dict(load_file(path))
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if only is None or name in only]  # noqa: SIM118 - no mapping
+            return {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise SavedSessionError(f"{path} is missing or damaged: {error}") from error
 

@@ -255,7 +255,10 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
         return f"with the encoder {description['encoder']!r}, not {session.encoder.name!r}"
     if tuple(description["class_names"]) != session.class_names:
         return f"with the classes {description['class_names'][:10]}"
-    arrays = {name: read_arrays(folder / saved["arrays"]) for name, saved in description["splits"].items()}
+    arrays = {
+        name: read_arrays(folder / saved["arrays"], only=("labels", "predictions"))
+        for name, saved in description["splits"].items()
+    }
     for split in session.dataset.splits():
         if not np.array_equal(arrays.get(split.name, {}).get("labels", ()), split.labels):
             return f"whose {split.name} images have other labels"
