@@ -353,6 +353,12 @@ class NotebookPage:
     def hide_side_panels(self) -> None:
         self._evaluate("app.shell.collapseLeft(); app.shell.collapseRight();")
 
+    def wait_until_restarted(self) -> None:
+        """Wait for JupyterLab to notice that the kernel died, and to start it again."""
+        dialog = self.page.locator(".jp-Dialog", has_text="It will restart automatically")
+        dialog.locator(".jp-mod-accept").click()
+        self.wait_until_ready()
+
     def reload(self) -> None:
         """Reload the page; the kernel and what it holds live on."""
         self.page.goto(f"{self.page.url.split('?', maxsplit=1)[0]}?reset")
