@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from clarify_widget.concepts import Annotation
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.session.presentation import Json
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.session.session import Event
-    from clarify_widget.training import FitProgress
 
     _Answer = tuple[Json, list[bytes]]
     _Handler = Callable[["_Request"], _Answer]
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
 _THEMES = ("auto", "light", "dark")
-_READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
+_READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
@@ -149,6 +149,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     annotations = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -157,6 +158,9 @@ class ClarifyWidget(anywidget.AnyWidget):
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+    saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
+    models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
     _run: _Run | None = None
     _unsubscribe: Callable[[], None] | None = None
@@ -199,6 +203,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             encoder_name=self.session.encoder.name,
             objectives=presentation.objectives_json(self.session),
             status=_READY,
+            saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
             **presentation.class_view(self.session, self.session.classes()[0].name, None),
         )
@@ -239,8 +244,12 @@ class ClarifyWidget(anywidget.AnyWidget):
         )
 
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step, and return what it was; empty when there is none; see `Session.undo`."""
         return self.session.undo()
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        return self.session.redo()
 
     def retrain(self, objective: str | None = None, *, wait: bool = False) -> Comparison | None:
         """Retrain with what was kept, beside the cells; progress is in `status`, the end in `comparison`.
@@ -325,10 +334,10 @@ class ClarifyWidget(anywidget.AnyWidget):
                 self._publish(status={**_READY, "message": message, "run_id": run.run_id})
         self._preview()
 
-    def _progress_of(self, run: _Run) -> Callable[[FitProgress], None]:
+    def _progress_of(self, run: _Run) -> Callable[[RetrainProgress], None]:
         last = -math.inf
 
-        def show(progress: FitProgress) -> None:
+        def show(progress: RetrainProgress) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last < _SECONDS_BETWEEN_UPDATES:
@@ -353,18 +362,36 @@ class ClarifyWidget(anywidget.AnyWidget):
 
             self.session.fit(show)
 
-    # -- what retraining would give
+    # -- what is worked out unasked
 
     def _preview(self) -> None:
-        """Begin to say, in the history, what retraining with each phrase would give; unless it retrains."""
+        """Begin to say what the threshold does to the training images, and what retraining would give."""
         self._previews.stop()
         with self.session.lock:
-            idle = self._unsubscribe is not None and self._run is None
-            if idle and not self.session.previews_off:
-                self._previews.begin(self._expect)
+            if self._unsubscribe is not None and self._run is None:
+                self._previews.begin(self._look_ahead)
+
+    def _look_ahead(self, cancelled: Callable[[], bool]) -> None:
+        self._show_sides()
+        if not self.session.previews_off and not cancelled():
+            self._expect(cancelled)
+
+    def _show_sides(self) -> None:
+        with self.session.lock:
+            class_name, phrase, threshold = self.class_name, self.phrase, self.threshold
+        if not phrase:
+            return
+        try:
+            sides = presentation.sides_json(self.session.sides(class_name, phrase, threshold))
+        except Exception:  # nobody asked for it, so nobody is shown an error
+            logger.exception("The sides of “%s” cannot be counted", phrase)
+            return
+        with self.session.lock:
+            if (class_name, phrase, threshold) == (self.class_name, self.phrase, self.threshold):
+                self._publish(sides=sides)
 
     def _expect(self, cancelled: Callable[[], bool]) -> None:
-        """Work it out, for the phrase that is shown first; the session says when there is more to show."""
+        """Say what retraining with each phrase would give, for the phrase that is shown first."""
         with self.session.lock:
             class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
         try:
@@ -413,6 +440,9 @@ class ClarifyWidget(anywidget.AnyWidget):
             with self.session.lock:
                 if event == "expected":
                     self._publish_history()
+                    return
+                if event == "saved":
+                    self._publish(saved=presentation.saved_json(self.session.saved))
                     return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)
@@ -567,7 +597,10 @@ class ClarifyWidget(anywidget.AnyWidget):
             "typing": self._answer_typing,
             "keep": self._answer_keep,
             "remove": self._answer_remove,
+            "switch": self._answer_switch,
             "undo": self._answer_undo,
+            "redo": self._answer_redo,
+            "use_model": self._answer_use_model,
             "retrain": self._answer_retrain,
             "cancel": self._answer_cancel,
         }
@@ -634,6 +667,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._publish(error=None)
         return {"undone": undone}, []
 
+    def _answer_redo(self, _request: _Request) -> _Answer:
+        redone = self.redo()
+        self._publish(error=None)
+        return {"redone": redone}, []
+
+    def _answer_switch(self, request: _Request) -> _Answer:
+        on = request.fields.get("on") is True
+        self.session.switch(request.text("class_name"), request.text("phrase"), on=on)
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_use_model(self, request: _Request) -> _Answer:
+        self.session.use_model(int(request.number("number")))
+        self._publish(error=None)
+        return {}, []
+
     def _answer_retrain(self, request: _Request) -> _Answer:
         run = self._begin_run(request.text("objective"))
         self._train_beside(run)
@@ -678,14 +727,8 @@ def _answer_unknown(request: _Request) -> _Answer:
     raise ClarifyError(f"There is no request {request.type!r}; the page and the package differ in version.")
 
 
-def _retraining(run: _Run, progress: FitProgress | None) -> Json:
-    return {
-        "state": "retraining",
-        "message": "Retraining",
-        "fraction": None if progress is None else progress.fraction,
-        "loss": None if progress is None else progress.loss,
-        "run_id": run.run_id,
-    }
+def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
+    return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
 
 
 def _error_json(error: Exception) -> Json:

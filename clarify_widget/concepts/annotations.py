@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FORMAT = "clarify_widget annotations"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)  # in version 1 nothing could be switched off
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Annotation:
         Cosine similarity above which (strictly) an image has the phrase.
     score
         The Error Score it had when it was made, 0..1, where it is known.
+    active
+        Whether retraining takes it into account.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Annotation:
     phrase: str
     threshold: float
     score: float | None = None
+    active: bool = True
 
     def __post_init__(self) -> None:
         """Check every part."""
@@ -119,13 +123,17 @@ class Annotations:
         """Return the annotations of one class, in order."""
         return Annotations(one for one in self._annotations if one.class_name == class_name)
 
+    def active(self) -> Annotations:
+        """Return the annotations that are switched on, in order."""
+        return Annotations(one for one in self._annotations if one.active)
+
     def best_per_class(self) -> Annotations:
-        """Return one annotation a class: the highest Error Score, and of equals the latest.
+        """Return one active annotation a class: the highest Error Score, and of equals the latest.
 
         One without a score ranks below every one that has a score. The paper retrains with these.
         """
         best: dict[str, Annotation] = {}
-        for one in self._annotations:
+        for one in self.active():
             known = best.get(one.class_name)
             if known is None or _rank(one) >= _rank(known):
                 best[one.class_name] = one
@@ -146,10 +154,10 @@ class Annotations:
             raise SavedSessionError(
                 f"These are not saved annotations: expected an object with format {FORMAT!r}."
             )
-        if content.get("version") != VERSION:
+        if content.get("version") not in _READABLE:
             raise SavedSessionError(
-                f"These annotations have version {content.get('version')!r}; this release reads version "
-                f"{VERSION}. Install a newer clarify_widget.",
+                f"These annotations have version {content.get('version')!r}; this release reads up to "
+                f"version {VERSION}. Install a newer clarify_widget.",
             )
         try:
             return cls(Annotation(**entry) for entry in content["annotations"])

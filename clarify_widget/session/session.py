@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,14 +12,15 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
-from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
-from clarify_widget.session.cells import Cells, slices_of
+from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
+from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
+from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
-from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
+from clarify_widget.session.history import Retraining, Steps, Tried
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrases import PhraseSimilarities
-from clarify_widget.session.predictions import features_of, predict, with_predictions
+from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
@@ -29,6 +31,7 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
+from clarify_widget.session.sides import Sides, sides_of
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -47,9 +50,23 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
+    from clarify_widget.session.autosave import Autosave, Saved
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.training import Head
 
-Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected"]
+Event = Literal[
+    "fitted",
+    "scored",
+    "annotated",
+    "removed",
+    "switched",
+    "retrained",
+    "model",
+    "undone",
+    "redone",
+    "expected",
+    "saved",
+]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 
@@ -65,10 +82,11 @@ class Session:
         A name for `encoders.load`, or any object with encode_images, encode_text, name and dim. It is the
         space that phrases are compared in; the head trains on `features` where the data set has them.
     head
-        A model that is trained already: a LinearHead, a linear scikit-learn classifier or a torch.nn.Linear
-        on the features. Without one, `fit` trains ERM.
+        A model that is trained already: a LinearHead, a fitted scikit-learn classifier, a torch module or a
+        function, of the features; see `training.head_from`. Without one, `fit` trains ERM.
     predictions
-        Instead of a head, class indices of any model: {"val": (n,), "test": (n,)}, or (n,) for "val" alone.
+        Instead of a head, what any model predicts: {"val": ..., "test": ...}, or an array for "val" alone,
+        of (n,) class indices or names, or (n, C) probabilities or logits. A model does as well, like `head`.
     cache_dir
         Where embeddings of images are kept between runs; None keeps them in memory only.
     device
@@ -99,9 +117,13 @@ class Session:
             raise DataError(
                 "Give either head= or predictions=, not both: the head would make other predictions."
             )
+        if predictions is not None and is_model(predictions):
+            head, predictions = predictions, None
         self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
-        self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
+        self.head: Head | None = (
+            None if head is None else head_from(head, dataset.num_classes, dataset.class_names)
+        )
         self.l2 = l2
         self.lock = threading.RLock()
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
@@ -113,6 +135,8 @@ class Session:
         self._expectations = Expectations()
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._folder: Path | None = None  # the saved session that this one goes on from
+        self._autosave: Autosave | None = None
 
     # -- what it knows
 
@@ -140,6 +164,16 @@ class Session:
     def retraining(self) -> Retraining | None:
         """The last retraining: its head, the annotations it used, and its before/after."""
         return self._steps.now.retraining
+
+    @property
+    def models(self) -> tuple[Retraining, ...]:
+        """Every retraining so far, oldest first, whether or not it is the one in use; see `use_model`."""
+        return self._steps.retrainings
+
+    @property
+    def steps(self) -> Steps:
+        """What was done, can be taken back and can be done again."""
+        return self._steps
 
     @property
     def tried(self) -> tuple[PhraseScore, ...]:
@@ -377,6 +411,25 @@ class Session:
             threshold,
         )
 
+    def sides(self, class_name: str, phrase: str, threshold: float | None = None) -> Sides:
+        """Say how many training and validation images a threshold puts on each side, and what to mind.
+
+        Parameters
+        ----------
+        class_name, phrase
+            As `score` takes them.
+        threshold
+            None means the one that the phrase is kept with, or else that of its Error Score.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        tried = next((one for one in self.history(class_name) if one.phrase == phrase.strip()), None)
+        scored = tried or score_phrase(self, class_name, phrase)
+        return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
+
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
 
@@ -391,9 +444,53 @@ class Session:
         chosen = scored.threshold if threshold is None else float(threshold)
         annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
         with self.lock:
-            self._steps.take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
+            self._take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
         return annotation
+
+    def load_annotations(self, source: str | Path | Annotations) -> Annotations:
+        """Keep annotations of another session, as one step that `undo` takes back.
+
+        Each keeps its threshold and is scored by the model under review. One with the class and phrase of an
+        annotation that is kept already takes its place; the others stay.
+
+        Parameters
+        ----------
+        source
+            The JSON file that `Annotations.save` wrote, or the annotations themselves.
+
+        Returns
+        -------
+        What was loaded, with its scores here; None where the model gets no image, or every image, of the
+        class right.
+
+        Raises
+        ------
+        SavedSessionError
+            When the file is missing, is not JSON, or holds something else.
+        UnknownClassError
+            When an annotation is of a class that this data set does not have; nothing is kept then.
+        PhraseError
+            When the encoder does not take a phrase; nothing is kept then.
+        """
+        given = source if isinstance(source, Annotations) else Annotations.load(source)
+        for annotation in given:
+            self._label(annotation.class_name)
+        scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
+        loaded = Annotations(
+            replace(annotation, score=None if scored is None else scored.score)
+            for annotation, scored in zip(given, scores, strict=True)
+        )
+        if not loaded:
+            return loaded
+        with self.lock:
+            for scored in scores:
+                if scored is not None:
+                    self._tried.add(scored, (), self._kept_phrases(scored.class_name))
+            what = "1 annotation" if len(loaded) == 1 else f"{len(loaded)} annotations"
+            self._take(f"Load {what}", annotations=Annotations((*self.annotations, *loaded)))
+        self._notify("annotated")
+        return loaded
 
     def remove(self, class_name: str, phrase: str) -> None:
         """Take back a phrase that was kept.
@@ -404,15 +501,30 @@ class Session:
             When it was not kept.
         """
         with self.lock:
-            if all(kept.phrase != phrase for kept in self.annotations.of_class(class_name)):
-                raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be removed.")
-            self._steps.take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
+            self._kept(class_name, phrase, "removed")
+            self._take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
         self._notify("removed")
+
+    def switch(self, class_name: str, phrase: str, *, on: bool) -> None:
+        """Say whether retraining takes a phrase that was kept into account.
+
+        Raises
+        ------
+        DataError
+            When it was not kept.
+        """
+        with self.lock:
+            kept = self._kept(class_name, phrase, "switched")
+            if kept.active == on:
+                return
+            switched = self.annotations.add(replace(kept, active=on))
+            self._take(f"Switch “{phrase}” {'on' if on else 'off'}", annotations=switched)
+        self._notify("switched")
 
     def retrain(
         self,
         objective: str = "slice_balanced",
-        progress: Callable[[FitProgress], None] | None = None,
+        progress: Callable[[RetrainProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         *,
         use: Literal["best", "all"] = "best",
@@ -426,8 +538,8 @@ class Session:
         progress, cancelled
             Called between iterations; a true answer of `cancelled` stops and changes nothing.
         use
-            "best" slices each class by its annotation with the highest Error Score, as the paper does; "all"
-            by every annotation at once, each combination a slice.
+            Of the annotations that are switched on: "best" slices each class by the one with the highest
+            Error Score, as the paper does; "all" by every one at once, each combination a slice.
 
         Raises
         ------
@@ -440,18 +552,45 @@ class Session:
         """
         with self.lock:
             self._require_fit()
-            annotations = self.annotations.best_per_class() if use == "best" else self.annotations
+            annotations = self.annotations.best_per_class() if use == "best" else self.annotations.active()
             if objective in _NEEDS_SLICES and not annotations:
                 raise NotFittedError(
-                    f"{objective} needs at least one kept phrase; type one, then press Keep."
+                    f"{objective} needs at least one kept phrase that is switched on; "
+                    "type one, then press Keep."
                 )
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
-        head = self._train(objective, train_slices, progress, cancelled)
-        comparison = self._compare(head, annotations)
+            recorder = self._recorder(annotations, progress)
+        head = self._train(objective, train_slices, recorder, cancelled)
+        comparison = self.compare_with(head, annotations)
         with self.lock:
-            self._steps.take("Retrain", retraining=Retraining(head, annotations, comparison))
+            number = len(self.models) + 1
+            retraining = Retraining(number, head, annotations, comparison, recorder.curve)
+            self._take("Retrain", retraining=retraining)
         self._notify("retrained")
         return comparison
+
+    def use_model(self, number: int) -> None:
+        """Return to an earlier model; what is kept stays as it is.
+
+        Parameters
+        ----------
+        number
+            Of a retraining in `models`; 0 is the model under review itself.
+
+        Raises
+        ------
+        DataError
+            When there is no such model.
+        """
+        with self.lock:
+            if not 0 <= number <= len(self.models):
+                raise DataError(f"There are models 0 to {len(self.models)}; got {number}.")
+            chosen = self.models[number - 1] if number else None
+            if chosen is self.retraining:
+                return
+            what = f"Return to model {number}" if number else "Return to the original model"
+            self._take(what, retraining=chosen)
+        self._notify("model")
 
     def compare(self) -> Comparison:
         """Return the last before/after.
@@ -465,18 +604,46 @@ class Session:
             raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
         return self._steps.now.retraining.comparison
 
+    def compare_with(self, head: LinearHead, annotations: Annotations) -> Comparison:
+        """Compare the model under review with a head, by the slices of annotations; nothing changes."""
+        split = self.comparison_split
+        return compare(
+            self.dataset,
+            split,
+            self._predictions[split.name],
+            head.predict(features_of(split)),
+            origin=origin_of(self, split.name, len(split), head),
+            slices=self._slices(split, annotations, allow_empty=True),
+        )
+
     @property
     def undoable(self) -> str:
         """What `undo` would take back; empty when there is nothing."""
         return self._steps.last
 
+    @property
+    def redoable(self) -> str:
+        """What `redo` would do again; empty when there is nothing."""
+        return self._steps.next
+
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step that changed something, and return what it was; empty when there is none.
+
+        Steps are keeping, removing and switching a phrase, retraining, and returning to a model.
+        """
         with self.lock:
             undone = self._steps.take_back()
         if undone:
             self._notify("undone")
         return undone
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        with self.lock:
+            redone = self._steps.take_again()
+        if redone:
+            self._notify("redone")
+        return redone
 
     def sample_weights(self, totals: Literal["paper", "preserve"] = "paper") -> FloatArray:
         """Return a weight for each training image, for people who train elsewhere (paper, Eq. 2).
@@ -488,9 +655,12 @@ class Session:
         """
         with self.lock:
             self._require_fit()
-            if not self.annotations:
-                raise NotFittedError("Weights need at least one kept phrase; call annotate first.")
-            slices = self._slices(self.dataset.train, self.annotations.best_per_class()).ids
+            used = self.annotations.best_per_class()
+            if not used:
+                raise NotFittedError(
+                    "Weights need at least one kept phrase that is switched on; call annotate first."
+                )
+            slices = self._slices(self.dataset.train, used).ids
             labels = self.dataset.train.labels
         return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
 
@@ -554,7 +724,47 @@ class Session:
         """Save everything but the images to a folder, as safetensors and JSON; see `load`."""
         from clarify_widget.session.saved import save_session
 
-        return save_session(self, Path(path))
+        self._folder = save_session(self, Path(path))
+        return self._folder
+
+    def autosave(self, folder: str | Path) -> Path:
+        """Keep the session in a folder from now on: every change is on disk when its verb returns.
+
+        Where the folder holds what was done with the same data and model before, as after a kernel that died,
+        the session first goes on from there; so a notebook that calls this can simply be run again. A folder
+        that cannot be written to for a while is logged, and the session goes on; see `saved`.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or with a saved session; see `load`. Images are not copied to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        SavedSessionError
+            When the folder cannot be written to, or holds other files, a session over other data or another
+            model, or other work than this session has.
+        """
+        from clarify_widget.session.autosave import Autosave
+        from clarify_widget.session.saved import go_on_from, holds_session
+
+        path = Path(folder).absolute()
+        self._require_fit()
+        if holds_session(path) and (self._folder is None or path != self._folder.absolute()):
+            go_on_from(self, path)
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = Autosave(self, path, told=lambda: self._notify("saved"))
+        self._folder = path
+        self._notify("saved")
+        return path
+
+    @property
+    def saved(self) -> Saved | None:
+        """Where `autosave` keeps the session, and whether its latest change is there; None without it."""
+        return None if self._autosave is None else self._autosave.saved
 
     @classmethod
     def load(
@@ -584,22 +794,13 @@ class Session:
 
         return load_session(Path(path), dataset=dataset, encoder=encoder)
 
-    def restore(
-        self,
-        annotations: Annotations,
-        tried: Iterable[PhraseScore],
-        retrained: LinearHead | None,
-        retrained_with: Annotations,
-    ) -> None:
-        """Put a fitted session where another one was; `load` uses it."""
+    def restore(self, folder: Path, tried: Iterable[PhraseScore], steps: Steps) -> None:
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()
             self._tried = Tried(tried)
-            retraining = None
-            if retrained is not None:
-                comparison = self._compare(retrained, retrained_with)
-                retraining = Retraining(retrained, retrained_with, comparison)
-            self._steps = Steps(SessionState(annotations, retraining))
+            self._steps = steps
+            self._folder = folder
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -623,6 +824,30 @@ class Session:
     def _notify(self, event: Event) -> None:
         for callback in tuple(self._subscribers):
             callback(event)
+
+    def _take(self, what: str, **changed: Any) -> None:
+        self._steps.take(what, replace(self._steps.now, **changed))
+
+    def _score_or_none(self, class_name: str, phrase: str) -> PhraseScore | None:
+        try:
+            return score_phrase(self, class_name, phrase)
+        except ScoreError:
+            self.similarities(phrase)  # raises PhraseError for a phrase that could not be sliced by either
+            return None
+
+    def _kept(self, class_name: str, phrase: str, to_be: str) -> Annotation:
+        for kept in self.annotations.of_class(class_name):
+            if kept.phrase == phrase:
+                return kept
+        raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be {to_be}.")
+
+    def _recorder(
+        self, annotations: Annotations, progress: Callable[[RetrainProgress], None] | None
+    ) -> CurveRecorder:
+        val = self.dataset.val
+        slices = self._slices(val, annotations, allow_empty=True)
+        cells = with_whole_classes(slices, val, self.class_names)
+        return CurveRecorder(val, cells, progress)
 
     def _kept_phrases(self, class_name: str) -> set[str]:
         return {annotation.phrase for annotation in self.annotations.of_class(class_name)}
@@ -674,15 +899,4 @@ class Session:
             initial=self.head if isinstance(self.head, LinearHead) else None,
             progress=progress,
             cancelled=cancelled,
-        )
-
-    def _compare(self, head: LinearHead, annotations: Annotations) -> Comparison:
-        split = self.comparison_split
-        return compare(
-            self.dataset,
-            split,
-            self._predictions[split.name],
-            head.predict(features_of(split)),
-            origin=origin_of(self, split.name, len(split), head),
-            slices=self._slices(split, annotations, allow_empty=True),
         )

@@ -53,6 +53,38 @@ export interface Annotation {
   phrase: string;
   threshold: number;
   score: number | null;
+  /** Whether retraining takes it into account. */
+  active: boolean;
+  /** Whether it is the best of the active ones of its class, with which retraining slices the class. */
+  used: boolean;
+}
+
+/** What a threshold does to the images of a class; pairs are without the phrase, with it. */
+export interface Sides {
+  class_name: string;
+  phrase: string;
+  threshold: number;
+  train: [number, number];
+  val: [number, number];
+  /** Training images at or below evenly spaced thresholds from `low` to `high`. */
+  low: number;
+  high: number;
+  at_or_below: number[];
+  warnings: string[];
+}
+
+/** Iteration, loss, average and worst validation accuracy. */
+export type CurvePoint = [iteration: number, loss: number, average: number, worst: number];
+
+export interface RetrainedModel {
+  number: number;
+  objective: string;
+  phrases: string[];
+  /** Before and after. */
+  worst: [number | null, number | null];
+  average: [number | null, number | null];
+  curve: CurvePoint[];
+  in_use: boolean;
 }
 
 export interface Status {
@@ -60,6 +92,8 @@ export interface Status {
   message: string;
   fraction: number | null;
   loss: number | null;
+  seconds_left: number | null;
+  curve: CurvePoint[];
   run_id: string | number | null;
 }
 
@@ -89,6 +123,15 @@ export interface Comparison {
   p_value: number | null;
   sentence: string;
   notes?: string[];
+}
+
+/** Where the session is saved after every change. */
+export interface Saved {
+  folder: string;
+  /** Seconds since 1970, to the minute. */
+  at: number;
+  /** Why the latest change is not there; empty when it is. */
+  error: string;
 }
 
 export interface WidgetError {
@@ -122,6 +165,10 @@ export interface Traits {
   error: WidgetError | null;
   notes: string[];
   can_undo: string;
+  can_redo: string;
+  models: RetrainedModel[];
+  sides: Sides | null;
+  saved: Saved | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -143,6 +190,10 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "error",
   "notes",
   "can_undo",
+  "can_redo",
+  "models",
+  "sides",
+  "saved",
 ];
 
 export interface ThumbnailItem {

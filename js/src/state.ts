@@ -2,13 +2,31 @@
 // answer being waited for, an error). Everything shown is derived from here.
 
 import { Examples, type Split } from "./examples";
-import { type Annotation, type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
+import {
+  type Annotation,
+  type Listener,
+  type Model,
+  type Sides,
+  TRAITS,
+  type Traits,
+  type WidgetError,
+} from "./model";
 
-export interface State extends Omit<Traits, "examples" | "threshold"> {
+/** Training images without and with the phrase, at the threshold that is shown. */
+export interface TrainingSides {
+  sizes: [number, number];
+  /** While the threshold moves they are read off a grid. */
+  exact: boolean;
+  warnings: string[];
+}
+
+export interface State extends Omit<Traits, "examples" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
   /** Null without a phrase. */
   split: Split | null;
+  /** Null without a phrase, and until they have been counted. */
+  trainingSides: TrainingSides | null;
   /** The threshold now shown: dragged, else the model's, else the best. Null without a phrase. */
   threshold: number | null;
   bestThreshold: number | null;
@@ -29,7 +47,26 @@ interface Local {
   error: WidgetError | null;
 }
 
-const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
+const IDLE = {
+  state: "ready",
+  message: "",
+  fraction: null,
+  loss: null,
+  seconds_left: null,
+  curve: [],
+  run_id: null,
+} as Traits["status"];
+
+function trainingSidesOf(sides: Sides, threshold: number): TrainingSides {
+  if (sides.threshold === threshold) return { sizes: sides.train, exact: true, warnings: sides.warnings };
+  const { low, high, at_or_below: grid } = sides;
+  const total = sides.train[0] + sides.train[1];
+  const place = ((threshold - low) / (high - low)) * (grid.length - 1);
+  const at = Math.max(0, Math.min(grid.length - 2, Math.floor(place)));
+  const [below = 0, above = 0] = grid.slice(at, at + 2);
+  const without = Math.round(below + (above - below) * Math.max(0, Math.min(1, place - at)));
+  return { sizes: [without, total - without], exact: false, warnings: [] };
+}
 
 export class Store {
   private local: Local = { preview: null, pendingClass: null, scoring: false, typing: false, error: null };
@@ -122,6 +159,8 @@ export class Store {
       : null;
     const className = model.get("class_name") ?? "";
     const annotations = model.get("annotations") ?? [];
+    const sides = model.get("sides") ?? null;
+    const counted = sides?.class_name === className && sides.phrase === phrase ? sides : null;
     const isShown = (kept: Annotation) => kept.class_name === className && kept.phrase === phrase;
     if (local.pendingClass === className) local.pendingClass = null;
     return {
@@ -142,6 +181,10 @@ export class Store {
       error: local.error,
       notes: model.get("notes") ?? [],
       can_undo: model.get("can_undo") ?? "",
+      can_redo: model.get("can_redo") ?? "",
+      models: model.get("models") ?? [],
+      trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
+      saved: model.get("saved") ?? null,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,

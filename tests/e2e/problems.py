@@ -13,6 +13,7 @@ from clarify_widget.datasets import from_arrays
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError
 from clarify_widget.session import expected
+from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class WaitingSession(Session):
     def retrain(
         self,
         objective: str = "slice_balanced",
-        progress: Callable[[FitProgress], None] | None = None,
+        progress: Callable[[RetrainProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         **settings: Any,
     ) -> Comparison:
@@ -103,7 +104,7 @@ class WaitingSession(Session):
             if cancelled is not None and cancelled():
                 raise CancelledError("Retraining was cancelled.")
             if progress is not None:
-                progress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)))
+                progress(RetrainProgress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)), None, ()))
         return super().retrain(objective, progress, cancelled, **settings)
 
 
