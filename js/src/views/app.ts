@@ -1,6 +1,7 @@
 import { Actions } from "../actions";
 import type { Channel } from "../channel";
 import { h } from "../dom";
+import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
@@ -79,6 +80,7 @@ export function mount(
   );
   el.append(root);
 
+  const letFocusGo = keepFocus(root);
   const theme = watchTheme(root, () => store.state.theme);
   let chosen: Theme | null = null;
   let frame = 0;
@@ -105,6 +107,7 @@ export function mount(
   return () => {
     cancelAnimationFrame(frame);
     theme.stop();
+    letFocusGo();
     store.dispose();
     actions.dispose();
     dialog.dispose();

@@ -45,7 +45,7 @@ export function originalDialog(channel: Channel): OriginalDialog {
       "div",
       { class: "cw-dialog-body" },
       h(
-        "header",
+        "div",
         { class: "cw-dialog-header" },
         title,
         previous,
