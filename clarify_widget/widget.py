@@ -34,7 +34,7 @@ from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from clarify_widget.concepts import Annotation
     from clarify_widget.session.curve import RetrainProgress
@@ -54,6 +54,7 @@ _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.pr
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
 
@@ -163,6 +164,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     comparison = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    suggestions = traitlets.Dict(read_only=True).tag(sync=True)
+    marks = traitlets.Dict(read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
     saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
@@ -190,10 +193,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._publishing = False
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
+        self._suggestions_asked: set[str] = set()
+        self._marks: dict[str, dict[int, bool]] = {}
         self._thumbnails = ThumbnailCache()
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
+        self._comparing_lane = Lane("clarify-widget comparing")
         super().__init__()
         try:
             self._open(theme, objective)
@@ -211,7 +217,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             status=_READY,
             saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
-            **presentation.class_view(self.session, self.session.classes()[0].name, None),
+            **self._view_of(self.session.classes()[0].name, None),
         )
         self.theme = theme
         self.objective = objective
@@ -371,7 +377,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     # -- what is worked out unasked
 
     def _preview(self) -> None:
-        """Begin to say what the threshold does to the training images, and what retraining would give."""
+        """Begin to say what the threshold does, which phrases to try, and what retraining would give."""
         self._previews.stop()
         with self.session.lock:
             if self._unsubscribe is not None and self._run is None:
@@ -379,8 +385,36 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _look_ahead(self, cancelled: Callable[[], bool]) -> None:
         self._show_sides()
-        if not self.session.previews_off and not cancelled():
-            self._expect(cancelled)
+        for look in (self._suggest, self._compare_tried, self._expect):
+            if not cancelled():
+                self._try_to(look, cancelled)
+
+    def _try_to(self, look: Callable[[Callable[[], bool]], None], cancelled: Callable[[], bool]) -> None:
+        try:
+            look(cancelled)
+        except ClarifyError as error:
+            logger.debug("Nothing to show ahead for %s: %s", self.class_name, error)
+        except Exception:  # nobody asked for it, so nobody is shown an error
+            logger.exception("Looking ahead for %s failed", self.class_name)
+
+    def _suggest(self, cancelled: Callable[[], bool]) -> None:
+        """Find phrases for the class that is shown; the session says when they are found."""
+        class_name = self.class_name
+        if self._suggestions_for(class_name)["state"] == "pending":
+            self.session.suggest(class_name, cancelled=cancelled)
+
+    def _compare_tried(self, cancelled: Callable[[], bool]) -> None:
+        """Say how right the model is with and without each phrase of a history that was loaded."""
+        with self.session.lock:
+            class_name, thresholds = self.class_name, self._thresholds()
+            missing = {row["phrase"] for row in self.history if row["sides"] is None}
+        for tried in self.session.history(class_name):
+            if tried.phrase in missing and not cancelled():
+                threshold = self.session.threshold_of(tried, thresholds)
+                self.session.accuracies(class_name, tried.phrase, threshold)
+        if missing and not cancelled():
+            with self.session.lock:
+                self._publish_history()
 
     def _show_sides(self) -> None:
         with self.session.lock:
@@ -398,16 +432,17 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _expect(self, cancelled: Callable[[], bool]) -> None:
         """Say what retraining with each phrase would give, for the phrase that is shown first."""
+        if self.session.previews_off:
+            return
         with self.session.lock:
             class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
-        try:
-            if shown:
-                self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
-            self.session.expected(class_name, None, cancelled, thresholds=thresholds)
-        except ClarifyError as error:
-            logger.debug("No previews for %s: %s", class_name, error)
-        except Exception:  # nobody asked for them, so nobody is shown an error
-            logger.exception("Previews for %s failed", class_name)
+        if shown:
+            self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
+        self.session.expected(class_name, None, cancelled, thresholds=thresholds)
+
+    def _suggestions_for(self, class_name: str) -> Json:
+        asked = class_name in self._suggestions_asked
+        return presentation.suggestions(self.session, class_name, asked=asked)
 
     def _thresholds(self) -> dict[str, float]:
         """Return the thresholds that people put where they are, by phrase of the class that is shown."""
@@ -415,6 +450,78 @@ class ClarifyWidget(anywidget.AnyWidget):
             phrase: where for (name, phrase), where in self._dragged.items() if name == self.class_name
         }
         return dragged if self.threshold is None else {**dragged, self.phrase: self.threshold}
+
+    # -- images that have a phrase, and that have it not
+
+    def mark(self, indices: Iterable[int], *, has: bool | None, phrase: str | None = None) -> None:
+        """Mark validation images as having a phrase or not; `sharpen` learns from the marks.
+
+        Parameters
+        ----------
+        indices
+            Rows of the validation split.
+        has
+            Whether they have it; None takes their marks away.
+        phrase
+            None means the one that is shown. The marks of a sharpened phrase are those of its words.
+
+        Raises
+        ------
+        PhraseError
+            When nothing is named and nothing is shown.
+        DataError
+            When there is no such image, or the phrase is a combination.
+        """
+        phrase = self.phrase if phrase is None else phrase
+        if not phrase.strip():
+            raise PhraseError("There is no phrase to mark images for yet; type one first.")
+        rows = self.session.check_rows(indices)
+        self.session.direction(phrase)
+        with self.session.lock:
+            marks = self._marks_of(phrase)
+            left = {row: marked for row, marked in marks.items() if row not in rows}
+            self._marks[self._words_of(phrase)] = left if has is None else left | dict.fromkeys(rows, has)
+            self._publish(marks=self._marks_json(self.phrase))
+
+    def sharpen(self) -> PhraseScore:
+        """Sharpen the phrase that is shown by the images marked for it, and show what came of it.
+
+        Raises
+        ------
+        DataError
+            When no image is marked.
+        """
+        with self.session.lock:
+            class_name, phrase = self.class_name, self.phrase
+        scored = self._sharpen(class_name, phrase)
+        self._publish(**self._view_of(class_name, scored), error=None)
+        return scored
+
+    def _sharpen(self, class_name: str, phrase: str) -> PhraseScore:
+        marks = self._marks_json(phrase)
+        with self._own_score():
+            return self.session.sharpen(class_name, self._words_of(phrase), **marks)
+
+    def _words_of(self, phrase: str) -> str:
+        """Return the words that a sharpened phrase began with; of another one the phrase itself."""
+        known = {one.name: one.phrase for one in self.session.sharpened}
+        return known.get(phrase.strip(), phrase.strip())
+
+    def _marks_of(self, phrase: str) -> dict[int, bool]:
+        """Return the marked images; for a phrase that was loaded, those it was sharpened by."""
+        words = self._words_of(phrase)
+        if words not in self._marks:
+            for one in self.session.sharpened:
+                if one.name == phrase and one.split == "val":
+                    return dict.fromkeys(one.has, True) | dict.fromkeys(one.has_not, False)
+        return self._marks.get(words, {})
+
+    def _marks_json(self, phrase: str) -> Json:
+        marks = self._marks_of(phrase)
+        return {
+            name: sorted(row for row, marked in marks.items() if marked is has)
+            for name, has in (("has", True), ("has_not", False))
+        }
 
     # -- what is shown
 
@@ -427,7 +534,16 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _view_of(self, class_name: str, scored: PhraseScore | None) -> Json:
         dragged = {phrase: where for (name, phrase), where in self._dragged.items() if name == class_name}
-        return presentation.class_view(self.session, class_name, scored, dragged)
+        return self._class_view(class_name, scored, dragged)
+
+    def _class_view(
+        self, class_name: str, scored: PhraseScore | None, thresholds: Mapping[str, float] | None = None
+    ) -> Json:
+        return {
+            **presentation.class_view(self.session, class_name, scored, thresholds),
+            "suggestions": self._suggestions_for(class_name),
+            "marks": self._marks_json("" if scored is None else scored.phrase),
+        }
 
     @contextmanager
     def _own_score(self) -> Iterator[None]:
@@ -450,6 +566,9 @@ class ClarifyWidget(anywidget.AnyWidget):
                 if event == "saved":
                     self._publish(saved=presentation.saved_json(self.session.saved))
                     return
+                if event == "suggested":
+                    self._publish(suggestions=self._suggestions_for(self.class_name))
+                    return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)
                 self._preview()
@@ -462,13 +581,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         if scored is not None and rescore:
             scored = self._score_again(scored)
         if scored is None:
-            return presentation.class_view(self.session, self.class_name, None)
+            return self._class_view(self.class_name, None)
         kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
         moved = kept is not None and kept != self._kept_threshold_shown()
         thresholds = self._thresholds()
         if moved:
             del thresholds[self.phrase]
-        return presentation.class_view(self.session, self.class_name, scored, thresholds)
+        return self._class_view(self.class_name, scored, thresholds)
 
     def _publish_history(self) -> None:
         self._publish(history=presentation.history(self.session, self.class_name, self._thresholds()))
@@ -584,7 +703,12 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _on_request(self, _widget: ClarifyWidget, content: Any, _buffers: Any) -> None:
         fields = content if isinstance(content, dict) else {}
         request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
-        if request.type in ("score", "select_class"):
+        if request.type == "compare_phrases":
+            self._comparing_lane.submit_latest(
+                lambda: self._answer(request, self._answer_compare_phrases, quiet=True),
+                drop=lambda: self._reply(request, {"stale": True}),
+            )
+        elif request.type in ("score", "select_class", "sharpen"):
             self._previews.stop()
             self._view_lane.submit_latest(
                 lambda: self._answer(request, self._answer_show),
@@ -601,6 +725,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         return {
             "hello": self._answer_hello,
             "typing": self._answer_typing,
+            "suggest": self._answer_suggest,
+            "mark": self._answer_mark,
             "keep": self._answer_keep,
             "remove": self._answer_remove,
             "switch": self._answer_switch,
@@ -640,7 +766,11 @@ class ClarifyWidget(anywidget.AnyWidget):
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
         class_name = request.text("class_name")
-        scored = self._score(class_name, phrase, request.texts("instead_of"))
+        scored: PhraseScore | None
+        if request.type == "sharpen":
+            scored = self._sharpen(class_name, request.text("phrase"))
+        else:
+            scored = self._score(class_name, phrase, request.texts("instead_of"))
         if self._view_lane.waiting:
             return {"stale": True}, []
         with self.session.lock:
@@ -657,6 +787,30 @@ class ClarifyWidget(anywidget.AnyWidget):
         else:
             self._previews.stop()
         return {}, []
+
+    def _answer_suggest(self, request: _Request) -> _Answer:
+        with self.session.lock:
+            self._suggestions_asked.add(request.text("class_name"))
+            self._publish(suggestions=self._suggestions_for(self.class_name))
+        self._preview()
+        return {}, []
+
+    def _answer_mark(self, request: _Request) -> _Answer:
+        has = request.fields.get("has")
+        if has not in (True, False, None):
+            raise ClarifyError(f"A mark request needs 'has' as true, false or null; got {has!r}.")
+        self.mark(request.whole_numbers("indices", _MOST_MARKS), has=has, phrase=request.text("phrase"))
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_compare_phrases(self, request: _Request) -> _Answer:
+        class_name = request.text("class_name")
+        with self.session.lock:
+            thresholds = self._thresholds() if class_name == self.class_name else None
+        compared = self.session.compare_phrases(
+            class_name, request.text("first"), request.text("second"), thresholds=thresholds
+        )
+        return presentation.phrase_comparison_json(compared), []
 
     def _answer_keep(self, request: _Request) -> _Answer:
         self.keep(request.text("class_name"), request.text("phrase"), request.number("threshold"))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clarify_widget.concepts.sharpening import SharpenedPhrase
 from clarify_widget.errors import DataError, PhraseError, SavedSessionError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = "clarify_widget annotations"
 VERSION = 2
-_READABLE = (1, 2)  # in version 1 nothing could be switched off
+_READABLE = (1, 2)  # version 1 knew no sharpened phrases, and nothing could be switched off
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Annotation:
         The Error Score it had when it was made, 0..1, where it is known.
     active
         Whether retraining takes it into account.
+    sharpened
+        The sharpened phrases that the phrase is, or is joined from, with the images marked for them.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Annotation:
     threshold: float
     score: float | None = None
     active: bool = True
+    sharpened: tuple[SharpenedPhrase, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part."""
@@ -65,6 +69,12 @@ class Annotation:
             object.__setattr__(self, "score", _finite(self.score, "score"))
             if not 0 <= self.score <= 1:
                 raise DataError(f"An Error Score is in 0..1; got {self.score}.")
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> Annotation:
+        """Read what `dataclasses.asdict` made of an annotation."""
+        sharpened = tuple(SharpenedPhrase(**one) for one in entry.get("sharpened", ()))
+        return cls(**{**entry, "sharpened": sharpened})
 
 
 def _finite(number: object, name: str) -> float:
@@ -160,8 +170,8 @@ class Annotations:
                 f"version {VERSION}. Install a newer clarify_widget.",
             )
         try:
-            return cls(Annotation(**entry) for entry in content["annotations"])
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(Annotation.from_dict(entry) for entry in content["annotations"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SavedSessionError(f"The saved annotations are damaged: {error}") from error
 
     def save(self, path: str | Path) -> None:

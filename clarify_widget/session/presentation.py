@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.errors import DataError
+from clarify_widget.session.suggestions import known_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import UnreadableImage
     from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
+    from clarify_widget.session.phrase_comparison import PhraseComparison
     from clarify_widget.session.results import (
         ClassSummary,
         Comparison,
@@ -104,6 +106,7 @@ def class_view(
 def history(session: Session, class_name: str, thresholds: Mapping[str, float] | None = None) -> list[Json]:
     """Return the phrases that were tried for a class, newest first.
 
+    `sides` are the accuracies without and with the phrase; null while the phrase is still to be compared.
     `expected` is what retraining with each would give; null while that is not known, and not there at all
     where it will not be worked out unasked.
     """
@@ -111,12 +114,54 @@ def history(session: Session, class_name: str, thresholds: Mapping[str, float] |
     rows = []
     for tried in session.history(class_name):
         row = tried_json(tried)
+        sides = session.accuracies_already(class_name, tried.phrase, session.threshold_of(tried, thresholds))
+        row["sides"] = None if sides is None else [_number(cell.accuracy) for cell in sides]
         if tried.phrase in known:
             row["expected"] = expected_json(known[tried.phrase])
         elif not session.previews_off:
             row["expected"] = None
         rows.append(row)
     return rows
+
+
+def suggestions(session: Session, class_name: str, *, asked: bool = False) -> Json:
+    """Return the phrases to suggest for a class.
+
+    `state` is "ready"; "pending" while they are looked for; "ask" where that takes long and nobody asked for
+    it yet; or "none" where there is nothing to describe.
+    """
+    found = session.suggested_already(class_name)
+    if found is not None:
+        return {
+            "state": "ready",
+            "noise_line": found.chance.noise_line,
+            "sentence": found.sentence,
+            "phrases": [
+                {"phrase": row.scored.phrase, "score": row.scored.score, "above_noise": row.above_noise}
+                for row in found.rows
+            ],
+        }
+    correct = session.members(class_name).correct
+    if not known_phrases(session.encoder) or correct.all() or not correct.any():
+        state = "none"
+    else:
+        state = "pending" if asked or session.suggests_unasked(class_name) else "ask"
+    return {"state": state, "noise_line": None, "sentence": "", "phrases": []}
+
+
+def phrase_comparison_json(comparison: PhraseComparison) -> Json:
+    """Return two phrases beside each other; cells row by row, with the first phrase, then without it."""
+    return {
+        "first": {"phrase": comparison.first.phrase, "score": comparison.first.score},
+        "second": {"phrase": comparison.second.phrase, "score": comparison.second.score},
+        "cells": [
+            {"name": cell.name, "size": cell.size, "accuracy": _number(cell.accuracy)}
+            for cell in comparison.cells
+        ],
+        "agreement": comparison.agreement,
+        "correlation": _number(comparison.correlation),
+        "sentence": comparison.sentence,
+    }
 
 
 def kept_threshold(annotations: Annotations, class_name: str, phrase: str) -> float | None:

@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from clarify_widget import encoders
-from clarify_widget.concepts import Annotation, Annotations
+from clarify_widget.concepts import Annotation, Annotations, SharpenedPhrase
 from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import ClarifyError, EncoderError, SavedSessionError
@@ -75,6 +75,7 @@ class Snapshot:
     head: Head | None
     predictions: Mapping[str, IntArray]
     tried: tuple[PhraseScore, ...]
+    sharpened: tuple[SharpenedPhrase, ...]
     steps: Steps
 
     @classmethod
@@ -93,6 +94,7 @@ class Snapshot:
                     if session.can_predict(split)
                 },
                 tried=session.tried,
+                sharpened=session.sharpened,
                 steps=copy(session.steps),
             )
 
@@ -135,6 +137,7 @@ class SessionFolder:
             "splits": {split.name: self._split(split, snapshot) for split in dataset.splits()},
             "head": self._head(snapshot.head) if isinstance(snapshot.head, LinearHead) else None,
             "history": [_tried_json(tried) for tried in snapshot.tried],
+            "sharpened": [asdict(one) for one in snapshot.sharpened],
             "models": [self._model(retraining) for retraining in steps.retrainings],
             "now": _state_json(steps.now),
             "undo": [_step_json(step) for step in steps.before],
@@ -264,6 +267,7 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
 
 
 def _restore(session: Session, folder: Path, description: Json) -> None:
+    session.learn(SharpenedPhrase(**one) for one in description["sharpened"])
     history = [_phrase_score(tried) for tried in description["history"]]
     models = [_read_model(session, folder, saved) for saved in description["models"]]
     by_number = {model.number: model for model in models}
@@ -446,7 +450,7 @@ def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
 
 
 def _annotations(saved: Iterable[Json]) -> Annotations:
-    return Annotations(Annotation(**kept) for kept in saved)
+    return Annotations(Annotation.from_dict(kept) for kept in saved)
 
 
 def _state(saved: Json, models: Mapping[int, Retraining]) -> SessionState:

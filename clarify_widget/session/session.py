@@ -13,12 +13,15 @@ from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
+from clarify_widget.evaluation import CellAccuracy
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, Steps, Tried
+from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import origin_of
+from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
 from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
@@ -31,7 +34,9 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
+from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
+from clarify_widget.session.suggestions import known_phrases, suggest_phrases, take_long
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -42,11 +47,12 @@ from clarify_widget.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import PIL.Image
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts import SharpenedPhrase
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
@@ -66,9 +72,12 @@ Event = Literal[
     "redone",
     "expected",
     "saved",
+    "suggested",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
+_SUGGESTIONS_REMEMBERED = 256  # classes
+_ACCURACIES_REMEMBERED = 4096  # phrases at a threshold
 
 
 class Session:
@@ -133,6 +142,8 @@ class Session:
         self._steps = Steps()
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
+        self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
+        self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
         self._folder: Path | None = None  # the saved session that this one goes on from
@@ -181,6 +192,11 @@ class Session:
         return self._tried.scores
 
     @property
+    def sharpened(self) -> tuple[SharpenedPhrase, ...]:
+        """Every phrase that was sharpened, with the images that were marked for it."""
+        return self._phrases.sharpened
+
+    @property
     def comparison_split(self) -> Split:
         """Where before and after are compared: test if the model has predictions for it, else validation."""
         test = self.dataset.test
@@ -221,6 +237,8 @@ class Session:
             self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
             self._phrases.forget_images()
             self._expectations.forget()
+            self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
+            self._accuracies = Memory(_ACCURACIES_REMEMBERED)
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -328,6 +346,134 @@ class Session:
         tried = (scored.phrase for scored in self.history(class_name))
         return rank_phrases(self, class_name, tried if phrases is None else phrases, seed=seed)
 
+    def suggest(
+        self,
+        class_name: str,
+        k: int = 10,
+        candidates: Iterable[str] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        direction: Literal[1, -1] | None = 1,
+        seed: int = 0,
+    ) -> Ranking:
+        """Try many phrases for a class and return the best; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name
+            The class that the phrases are about.
+        k
+            How many to return, the highest Error Score first.
+        candidates
+            The phrases to try, without those that name a class. None means those that the encoder knows by
+            itself (its `phrases`), else a few hundred that come with the package. What is found for None is
+            remembered until the model changes.
+        cancelled
+            Asked between batches of phrases that have to be embedded, and all the time after that.
+        direction
+            1 for phrases that the wrong images have more of, -1 for those that the right ones have more of,
+            None for both.
+        seed
+            Of the 199 shuffles of right and wrong.
+
+        Returns
+        -------
+        A ranking whose noise line and p-values count every candidate, not only the k.
+
+        Raises
+        ------
+        PhraseError
+            When there are no candidates, or as `score`.
+        ScoreError
+            When the model gets no image, or every image, of the class right.
+        CancelledError
+            When `cancelled` said so.
+        """
+        memory, key = self._suggested, (class_name, k, direction, seed)
+        known = memory.get(key) if candidates is None else None
+        if known is not None:
+            return known
+        found = suggest_phrases(
+            self,
+            class_name,
+            known_phrases(self.encoder) if candidates is None else candidates,
+            most=k,
+            direction=direction,
+            seed=seed,
+            cancelled=cancelled,
+        )
+        if candidates is None:
+            memory.put(key, found)
+            self._notify("suggested")
+        return found
+
+    def suggested_already(self, class_name: str, k: int = 10) -> Ranking | None:
+        """Return what `suggest` has found for a class; None when it was not asked yet."""
+        return self._suggested.get((class_name, k, 1, 0))
+
+    def suggests_unasked(self, class_name: str) -> bool:
+        """Whether suggestions for a class take a moment only; else people should ask for them."""
+        return not take_long(len(known_phrases(self.encoder)), len(self.members(class_name).indices))
+
+    def compare_phrases(
+        self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None
+    ) -> PhraseComparison:
+        """Compare two phrases on the validation images of a class; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name, first, second
+            Which class, and which phrases; each at the threshold that `threshold_of` says.
+        thresholds
+            By phrase, where it is another one.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        return compare_phrases(self, class_name, first, second, thresholds)
+
+    def sharpen(
+        self,
+        class_name: str,
+        phrase: str,
+        has: Iterable[int] = (),
+        has_not: Iterable[int] = (),
+        *,
+        split: str = "val",
+    ) -> PhraseScore:
+        """Sharpen a phrase by images that have it and images that have not, and score what came of it.
+
+        The sharpened phrase has a name of its own, such as "smoke, sharpened by 7", and is a phrase like any
+        other from then on. Its score leaves out the validation images that were marked for it. See
+        `concepts.sharpen` for how.
+
+        Parameters
+        ----------
+        class_name
+            The class that it is scored on; images of every class may be marked.
+        phrase
+            Words, or the name of a phrase that was sharpened before: then its marks count as well, and of two
+            marks on one image the later.
+        has, has_not
+            Rows of the split.
+        split
+            The split that the rows are of.
+
+        Raises
+        ------
+        DataError
+            When nothing is marked, an image is marked both ways or does not exist, or the phrase is a
+            combination.
+        PhraseError, ScoreError
+            As `score`.
+        """
+        self._require_fit()
+        sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
+        self._phrases.learn([sharpened])
+        return self.score(class_name, sharpened.name)
+
     def expected(
         self,
         class_name: str,
@@ -430,6 +576,29 @@ class Session:
         scored = tried or score_phrase(self, class_name, phrase)
         return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
 
+    def accuracies(self, class_name: str, phrase: str, threshold: float) -> tuple[CellAccuracy, CellAccuracy]:
+        """Return how many validation images of a class are right without a phrase, and with it."""
+        memory, key = self._accuracies, (class_name, phrase, threshold)
+        known = memory.get(key)
+        if known is None:
+            parts = self.split(class_name, phrase, threshold)
+            without, having = (
+                CellAccuracy(side, int(has.sum()), int(parts.correct[has].sum()))
+                for side, has in (("without", ~parts.has), ("with", parts.has))
+            )
+            known = without, having
+            memory.put(key, known)
+        return known
+
+    def accuracies_already(
+        self, class_name: str, phrase: str, threshold: float
+    ) -> tuple[CellAccuracy, CellAccuracy] | None:
+        """Return `accuracies` where that takes no time; None where the phrase has to be compared first."""
+        known = self._accuracies.get((class_name, phrase, threshold))
+        if known is None and self._phrases.remembers(phrase, self.dataset.val):
+            return self.accuracies(class_name, phrase, threshold)
+        return known
+
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
 
@@ -442,7 +611,8 @@ class Session:
         """
         scored = self.score(class_name, phrase)
         chosen = scored.threshold if threshold is None else float(threshold)
-        annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
+        sharpened = self.sharpened_parts(scored.phrase)
+        annotation = Annotation(class_name, scored.phrase, chosen, scored.score, sharpened=sharpened)
         with self.lock:
             self._take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
@@ -476,6 +646,7 @@ class Session:
         given = source if isinstance(source, Annotations) else Annotations.load(source)
         for annotation in given:
             self._label(annotation.class_name)
+            self.learn(annotation.sharpened)
         scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
         loaded = Annotations(
             replace(annotation, score=None if scored is None else scored.score)
@@ -667,9 +838,35 @@ class Session:
     # -- images and predictions
 
     def similarities(self, phrase: str, split: str = "val") -> FloatArray:
-        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
+        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1).
+
+        A phrase may be joined from others by AND, OR and NOT; see `concepts.parse_phrase`.
+        """
         self._require_fit()
-        return self._phrases.of(phrase, self._split(split), self.encoder)
+        return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
+
+    def similarities_of_many(
+        self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None
+    ) -> FloatArray:
+        """Return (m, n) similarities of m phrases with n rows of validation; see `suggest`."""
+        self._require_fit()
+        return self._phrases.of_many(phrases, self.dataset.val, rows, self.dataset, self.encoder, cancelled)
+
+    def direction(self, phrase: str) -> FloatArray:
+        """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""
+        return self._phrases.direction(phrase.strip(), self.encoder)
+
+    def parts(self, phrase: str) -> tuple[str, ...]:
+        """Return the phrases that a phrase is joined from by AND, OR and NOT; of another one itself."""
+        return self._phrases.parts(phrase)
+
+    def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones."""
+        self._phrases.learn(sharpened)
+
+    def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
+        """Return the sharpened phrases that a phrase is, or is joined from."""
+        return self._phrases.sharpened_parts(phrase)
 
     def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
@@ -708,6 +905,14 @@ class Session:
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
         return part.images[index]
+
+    def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
+        """Return rows of a split as plain numbers; DataError when there is no such image."""
+        found, size = {int(row) for row in rows}, len(self._split(split))
+        outside = [row for row in found if not 0 <= row < size]
+        if outside:
+            raise DataError(f"{split} has images 0 to {size - 1}; got {min(outside)}.")
+        return found
 
     def image_name(self, index: int, split: str = "val") -> str:
         """Return what people call an image of a split."""
@@ -794,7 +999,12 @@ class Session:
 
         return load_session(Path(path), dataset=dataset, encoder=encoder)
 
-    def restore(self, folder: Path, tried: Iterable[PhraseScore], steps: Steps) -> None:
+    def restore(
+        self,
+        folder: Path,
+        tried: Iterable[PhraseScore],
+        steps: Steps,
+    ) -> None:
         """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()

@@ -6,10 +6,13 @@ import type {
   Comparison,
   Expected,
   Listener,
+  Marks,
   Model,
+  PhraseComparison,
   Score,
   Sides,
   Status,
+  Suggestions,
   Traits,
   Tried,
 } from "../src/model";
@@ -94,7 +97,12 @@ interface Request {
   instead_of?: string[];
   on: boolean;
   number: number;
+  first: string;
+  second: string;
+  has: boolean | null;
 }
+
+const NO_MARKS: Marks = { has: [], has_not: [] };
 
 /** What a retraining might look like after some of ten steps. */
 const curveTo = (step: number): Status["curve"] =>
@@ -161,6 +169,8 @@ export class FakeKernel implements Model {
       models: [],
       sides: null,
       saved: null,
+      suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
+      marks: NO_MARKS,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);
@@ -330,9 +340,19 @@ export class FakeKernel implements Model {
         sides: null,
         examples: this.examplesOf(class_name, ""),
         history: this.history(class_name),
+        suggestions: this.suggestionsFor(class_name),
+        marks: NO_MARKS,
       });
       this.reply(id, {});
     } else if (type === "score") this.score(request);
+    else if (type === "suggest") {
+      this.update({ suggestions: this.suggestionsFor(class_name, 400) });
+      this.reply(id, {});
+    } else if (type === "mark") this.mark(request);
+    else if (type === "sharpen") {
+      const { has, has_not } = this.marks(phrase);
+      this.score({ ...request, phrase: `${wordsOf(phrase)}, sharpened by ${has.length + has_not.length}` });
+    } else if (type === "compare_phrases") this.comparePhrases(request);
     else if (type === "keep") this.keep(request);
     else if (type === "remove") {
       const annotations = this.traits.annotations.filter(
@@ -367,6 +387,66 @@ export class FakeKernel implements Model {
     else this.fail(id, "RequestError", `Unknown request "${type}".`);
   }
 
+  private readonly marksOf = new Map<string, Map<number, boolean>>();
+
+  private marks(phrase: string): Marks {
+    const marks = [...(this.marksOf.get(wordsOf(phrase)) ?? [])];
+    const rows = (wanted: boolean) => marks.filter(([, has]) => has === wanted).map(([row]) => row);
+    return { has: rows(true), has_not: rows(false) };
+  }
+
+  private mark({ id, phrase, indices, has }: Request): void {
+    const marks = this.marksOf.get(wordsOf(phrase)) ?? new Map<number, boolean>();
+    this.marksOf.set(wordsOf(phrase), marks);
+    for (const row of indices) {
+      if (has === null) marks.delete(row);
+      else marks.set(row, has);
+    }
+    this.update({ marks: this.marks(this.traits.phrase) });
+    this.reply(id, {});
+  }
+
+  private suggestionsFor(className: string, most = 300): Suggestions {
+    const members = this.data.images.filter((image) => image.className === className);
+    const sentence = "By chance the best of 300 meaningless phrases passes 0.43 one time in twenty.";
+    if (members.length > most) return { state: "ask", noise_line: null, sentence: "", phrases: [] };
+    const words = [...Object.keys(members[0]?.traits ?? {}), "dark", "wood background", "at the left"];
+    const phrases = words
+      .map((phrase) => this.scoreOf(className, phrase))
+      .filter(({ direction }) => direction === 1)
+      .map(({ phrase, score }) => ({ phrase, score, above_noise: score > 0.43 }))
+      .sort((a, b) => b.score - a.score);
+    return { state: "ready", noise_line: 0.43, sentence, phrases };
+  }
+
+  private comparePhrases({ id, class_name, first, second }: Request): void {
+    const members = this.data.images.filter((image) => image.className === class_name);
+    const [one, other] = [first, second].map((phrase) => this.scoreOf(class_name, phrase)) as [Score, Score];
+    const has = (image: FakeImage, { phrase, threshold }: Score) =>
+      this.similarity(image, phrase) > threshold;
+    const cells = [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ].map(([a, b]) => {
+      const inside = members.filter((image) => has(image, one) === a && has(image, other) === b);
+      const right = inside.filter(({ predicted }) => predicted === class_name).length;
+      const name = `${a ? "with" : "without"} “${first}”, ${b ? "with" : "without"} “${second}”`;
+      return { name, size: inside.length, accuracy: inside.length ? right / inside.length : null };
+    });
+    const agreement = ((cells[0]?.size ?? 0) + (cells[3]?.size ?? 0)) / members.length;
+    const result: PhraseComparison = {
+      first: { phrase: first, score: one.score },
+      second: { phrase: second, score: other.score },
+      cells,
+      agreement,
+      correlation: 2 * agreement - 1,
+      sentence: `“${first}” and “${second}” agree on ${agreement}.`,
+    };
+    this.reply(id, result);
+  }
+
   private setAnnotations(annotations: Annotation[], undo: string): void {
     this.update({ annotations, can_undo: undo });
     this.update({ classes: this.classes(), history: this.history(this.traits.class_name) });
@@ -384,7 +464,8 @@ export class FakeKernel implements Model {
     const score = this.scoreOf(class_name, text);
     const gone = [text, ...(instead_of ?? [])];
     const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
-    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null }, ...tried]);
+    const sides = this.sidesOf(class_name, score);
+    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null, sides }, ...tried]);
     this.update({
       class_name,
       phrase: text,
@@ -392,8 +473,20 @@ export class FakeKernel implements Model {
       score,
       examples: this.examplesOf(class_name, text),
       history: this.history(class_name),
+      suggestions: this.suggestionsFor(class_name),
+      marks: this.marks(text),
     });
     this.reply(id, {});
+  }
+
+  private sidesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
+    const members = this.data.images.filter((image) => image.className === className);
+    const share = (wanted: boolean) => {
+      const side = members.filter((image) => this.similarity(image, phrase) > threshold === wanted);
+      const right = side.filter(({ predicted }) => predicted === className).length;
+      return side.length ? right / side.length : null;
+    };
+    return [share(false), share(true)];
   }
 
   private keep({ id, class_name, phrase, threshold }: Request): void {
@@ -486,6 +579,9 @@ export class FakeKernel implements Model {
     return new DataView(bytes.buffer);
   }
 }
+
+/** What a sharpened phrase began with. */
+const wordsOf = (phrase: string) => phrase.replace(/, sharpened by \d+$/, "");
 
 function expectedOf({ phrase, score, direction }: Tried): Expected {
   const before = phrase === "dark" ? 0.62 : 0.115;

@@ -44,8 +44,37 @@ export interface Tried {
   p_value: number | null;
   best: boolean;
   kept: boolean;
+  /** Accuracies without and with the phrase; null while it has not been compared, not there in a report. */
+  sides?: [number | null, number | null] | null;
   /** Null while it is being worked out; not there where that is not done unasked. */
   expected?: Expected | null;
+}
+
+/** Phrases that nobody typed yet. */
+export interface Suggestions {
+  /** "ask": it takes long and nobody asked for it yet; "none": there is nothing to describe. */
+  state: "ready" | "pending" | "ask" | "none";
+  /** What the best of as many meaningless phrases would score one time in twenty. */
+  noise_line: number | null;
+  sentence: string;
+  /** The highest score first. */
+  phrases: { phrase: string; score: number; above_noise: boolean }[];
+}
+
+/** Rows of validation images that were marked for the phrase that is shown. */
+export interface Marks {
+  has: number[];
+  has_not: number[];
+}
+
+export interface PhraseComparison {
+  first: { phrase: string; score: number };
+  second: { phrase: string; score: number };
+  /** Row by row: with the first phrase, then without it; with the second, then without it. */
+  cells: { name: string; size: number; accuracy: number | null }[];
+  agreement: number;
+  correlation: number | null;
+  sentence: string;
 }
 
 export interface Annotation {
@@ -169,6 +198,8 @@ export interface Traits {
   models: RetrainedModel[];
   sides: Sides | null;
   saved: Saved | null;
+  suggestions: Suggestions;
+  marks: Marks;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -194,6 +225,8 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "models",
   "sides",
   "saved",
+  "suggestions",
+  "marks",
 ];
 
 export interface ThumbnailItem {

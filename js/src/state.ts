@@ -5,8 +5,10 @@ import { Examples, type Split } from "./examples";
 import {
   type Annotation,
   type Listener,
+  type Marks,
   type Model,
   type Sides,
+  type Suggestions,
   TRAITS,
   type Traits,
   type WidgetError,
@@ -36,12 +38,15 @@ export interface State extends Omit<Traits, "examples" | "threshold" | "sides"> 
   previewing: boolean;
   pendingClass: string | null;
   scoring: boolean;
+  /** The phrase that the one that is shown is compared with. */
+  compared: string | null;
 }
 
 interface Local {
   preview: number | null;
   pendingClass: string | null;
   scoring: boolean;
+  compared: string | null;
   /** What is being scored is still being typed: its errors can wait. */
   typing: boolean;
   error: WidgetError | null;
@@ -67,9 +72,18 @@ function trainingSidesOf(sides: Sides, threshold: number): TrainingSides {
   const without = Math.round(below + (above - below) * Math.max(0, Math.min(1, place - at)));
   return { sizes: [without, total - without], exact: false, warnings: [] };
 }
+const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
+const NO_MARKS: Marks = { has: [], has_not: [] };
 
 export class Store {
-  private local: Local = { preview: null, pendingClass: null, scoring: false, typing: false, error: null };
+  private local: Local = {
+    preview: null,
+    pendingClass: null,
+    scoring: false,
+    compared: null,
+    typing: false,
+    error: null,
+  };
   private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
@@ -185,6 +199,8 @@ export class Store {
       models: model.get("models") ?? [],
       trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
       saved: model.get("saved") ?? null,
+      suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
+      marks: model.get("marks") ?? NO_MARKS,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
@@ -193,6 +209,7 @@ export class Store {
       previewing: scored && local.preview !== null,
       pendingClass: local.pendingClass,
       scoring: local.scoring,
+      compared: local.compared,
     };
   }
 }

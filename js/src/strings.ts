@@ -2,6 +2,7 @@
 
 const percent = (value: number | null): string =>
   value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`;
+const share = (value: number | null): string => (value === null ? "–" : value.toFixed(2));
 const count = (n: number): string => n.toLocaleString("en-US");
 const images = (n: number): string => (n === 1 ? "1 image" : `${count(n)} images`);
 
@@ -61,9 +62,51 @@ export const strings = {
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
-    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another.",
+    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand” in capitals join phrases.",
+
+  suggestionsHeading: "Worth a try",
+  suggestionScore: (phrase: string, score: number) => `${phrase}, Error Score ${score.toFixed(2)}`,
+  noiseLine: (line: number) => `Chance alone: ${line.toFixed(2)}`,
+  noneAboveNoise: "No phrase does better than chance.",
+  suggest: "Suggest phrases",
+  suggesting: "Looking for phrases…",
+
+  hasIt: "Marked: has it",
+  hasItNot: "Marked: has it not",
+  markQuestion: (phrase: string) => `Does it have “${phrase}”?`,
+  markHas: "+ Has it",
+  markHasNot: "− Has it not",
+  hasMark: "+ has it",
+  hasNotMark: "− has not",
+  markHint: "Misunderstood? Mark single images: key + has it, key − has it not, or open one.",
+  marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
+  sharpen: "Sharpen",
+  sharpenHelp: (phrase: string) =>
+    `Turn “${phrase}” towards the images that have it. Its score then leaves the marked images out.`,
+  forgetMarks: "Forget marks",
+
+  compareWith: (phrase: string) => `Compare “${phrase}” with the phrase shown`,
+  comparedHeading: (first: string, second: string) => `“${first}” beside “${second}”`,
+  closeComparison: "Close the comparison",
+  with: (phrase: string) => `with “${phrase}”`,
+  without: "without",
+  comparedShare: (accuracy: number | null) =>
+    accuracy === null ? "–" : `${(100 * accuracy).toFixed(0)}\u00a0%`,
+  worstCell: "worst",
+  comparedCell: (accuracy: number | null, size: number) =>
+    size ? `${percent(accuracy)} of ${images(size)} right` : "no images",
+  agreement: (share: number, correlation: number | null) =>
+    `They agree on ${(100 * share).toFixed(0)} % of the images${
+      correlation === null ? "" : `; correlation ${correlation.toFixed(2).replace("-", "−")}`
+    }.`,
+  join: "Join them",
+  joinTry: (phrase: string) => `Score “${phrase}”`,
 
   historyHeading: "Tried so far",
+  newestFirst: "Newest first",
+  bestFirst: "Best first",
+  sides: (without: number | null, having: number | null) =>
+    `right: ${share(without)} without, ${share(having)} with`,
   best: "best",
   kept: "kept",
   rightSide: "often right",

@@ -17,11 +17,14 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
+import { markedImages } from "./marks";
 import { modelList } from "./models";
 import { phraseBox } from "./phrase";
+import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
 import { sideSizes } from "./sides";
+import { suggestionChips } from "./suggestions";
 import { tooltip } from "./tooltip";
 import type { Tools, View } from "./view";
 
@@ -40,12 +43,22 @@ export function mount(
 ): () => void {
   const store = new Store(model, readonly);
   const actions = new Actions(model, channel, store);
-  const dialog = originalDialog(channel);
+  const dialog = originalDialog(channel, actions);
   const tip = tooltip();
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
 
   const top: View[] = [headerBar(tools), errorAlert(tools)];
-  const say: View[] = [classPicker(tools), phraseBox(tools), scoreCard(tools), historyList(tools)];
+  const asking = readonly ? [] : [suggestionChips(tools)];
+  const comparing = readonly ? [] : [phraseComparison(tools)];
+  const say: View[] = [
+    classPicker(tools),
+    phraseBox(tools),
+    ...asking,
+    scoreCard(tools),
+    ...(readonly ? [] : [markedImages(tools)]),
+    historyList(tools),
+    ...comparing,
+  ];
   const look: View[] = [
     histogramPlot(tools),
     sideSizes(),
@@ -100,6 +113,7 @@ export function mount(
     explore.hidden = state.class_name === "";
     explore.setAttribute("aria-busy", String(state.pendingClass !== null || state.scoring));
     for (const view of views) view.update(state);
+    dialog.update(state);
     markPainted(state);
   });
   actions.hello();
