@@ -105,7 +105,13 @@ class _Request:
         return values
 
 
-class _Threshold(traitlets.Float["float | None", "float | None"]):
+if TYPE_CHECKING:
+    _NumberOrNone = traitlets.Float[float | None, float | None]
+else:
+    _NumberOrNone = traitlets.Float  # traitlets before 5.10 does not take types in brackets
+
+
+class _Threshold(_NumberOrNone):
     """A number or None; with `allow_none` instead, None would pass by the validator below."""
 
     def validate(self, obj: Any, value: Any) -> float | None:

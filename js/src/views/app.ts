@@ -2,6 +2,7 @@ import { Actions } from "../actions";
 import type { Channel } from "../channel";
 import { h } from "../dom";
 import type { ExampleFeed } from "../feed";
+import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
@@ -94,6 +95,7 @@ export function mount(
   );
   el.append(root);
 
+  const letFocusGo = keepFocus(root);
   const theme = watchTheme(root, () => store.state.theme);
   let chosen: Theme | null = null;
   let frame = 0;
@@ -122,6 +124,7 @@ export function mount(
   return () => {
     cancelAnimationFrame(frame);
     theme.stop();
+    letFocusGo();
     store.dispose();
     actions.dispose();
     dialog.dispose();
