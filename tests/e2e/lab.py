@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -232,7 +232,7 @@ class NotebookPage:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def _evaluate(self, script: str, argument: object = None) -> Any:
+    def _evaluate(self, script: str, argument: object = None) -> object:
         return self.page.evaluate(_IN_LAB % script, argument)
 
     @property
@@ -304,33 +304,6 @@ class NotebookPage:
         )
         self.raise_for_errors()
 
-    def delete_last_cell(self) -> None:
-        self._evaluate(
-            """
-            const cells = panel.content.model.sharedModel;
-            cells.deleteCell(cells.cells.length - 1);
-            """
-        )
-
-    def execute(self, source: str) -> str:
-        """Run code in the kernel without a cell; returns what it prints, raises with its traceback."""
-        printed, error = self._evaluate(
-            """
-            const future = panel.sessionContext.session.kernel.requestExecute({code: argument});
-            let printed = '';
-            future.onIOPub = message => {
-              if (message.header.msg_type === 'stream') printed += message.content.text;
-            };
-            const { content } = await future.done;
-            const failed = content.status !== 'ok';
-            return [printed, failed ? (content.traceback ?? [content.status]).join('\\n') : ''];
-            """,
-            source,
-        )
-        if error:
-            raise AssertionError(error)
-        return str(printed)
-
     def is_running(self, index: int) -> bool:
         """Whether the kernel is busy with that cell, or has it in its queue."""
         state = self._evaluate("return panel.content.widgets[argument].model.executionState;", index)
@@ -342,6 +315,36 @@ class NotebookPage:
     def wait_until_done(self, index: int) -> None:
         self.page.wait_for_function(_STATE, arg=[index, "idle"])
         self.raise_for_errors()
+
+    def ask(self, source: str) -> str:
+        """Run code in the kernel without a cell, and return what it printed."""
+        text = self._evaluate(
+            """
+            const {kernel} = panel.sessionContext.session;
+            const request = {code: argument, store_history: false, stop_on_error: false};
+            const future = kernel.requestExecute(request);
+            let printed = "";
+            future.onIOPub = ({header, content}) => {
+              if (header.msg_type === "stream" && content.name === "stdout") printed += content.text;
+            };
+            const reply = await future.done;
+            if (reply.content.status === "error") throw new Error(reply.content.traceback.join("\\n"));
+            return printed;
+            """,
+            source,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel; whatever cells it had run are to be run again."""
+        self._evaluate("await panel.sessionContext.session.kernel.restart();")
+        self.wait_until_ready()
+
+    def delete_last_cell(self) -> None:
+        self._evaluate(
+            "const cells = panel.content.model.sharedModel; cells.deleteCell(cells.cells.length - 1);"
+        )
 
     def text_of(self, index: int) -> str:
         """Text of everything that a cell has printed or shown."""
@@ -384,11 +387,6 @@ class NotebookPage:
         """Wait for JupyterLab to notice that the kernel died, and to start it again."""
         dialog = self.page.locator(".jp-Dialog", has_text="It will restart automatically")
         dialog.locator(".jp-mod-accept").click()
-        self.wait_until_ready()
-
-    def restart_kernel(self) -> None:
-        """Start the kernel anew; what it held is gone."""
-        self._evaluate("await panel.sessionContext.restartKernel();")
         self.wait_until_ready()
 
     def reload(self) -> None:

@@ -2,7 +2,7 @@
 
 The actions are drawn by a seed from those that are possible, so the seed that a failure names replays it:
 
-    CLARIFY_RANDOM_SEED=7 CLARIFY_RANDOM_ACTIONS=1000 pytest tests/e2e/test_random_actions.py
+    CLARIFY_RANDOM_SEED=7 CLARIFY_RANDOM_ACTIONS=1000 pytest tests/e2e/test_random_loop.py
 """
 
 from __future__ import annotations
