@@ -28,8 +28,9 @@ BROWSER_ARGUMENTS = [
     "--disable-quic",
 ]
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "docmanager-extension/plugin": {"autosave": False},
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 STARTUP_TIMEOUT = 90  # seconds
 PATIENCE = 60_000  # milliseconds; a busy machine is no fault
@@ -93,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def jupyter_environment(root: Path) -> dict[str, str]:
     """Environment that keeps every file of Jupyter's inside ``root``."""
     for name, settings in SETTINGS.items():
-        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path = root / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
     folders = {

@@ -17,7 +17,7 @@ from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.session import Comparison
@@ -52,11 +52,16 @@ def drawing(is_round: bool, is_red: bool) -> Image.Image:
     return image
 
 
-def shapes(class_names: Sequence[str] = ("square", "oval"), seed: int = 0, **parts: Any) -> Any:
+def shapes(
+    class_names: Sequence[str] = ("square", "oval"),
+    seed: int = 0,
+    sizes: Mapping[str, int] = SIZES,
+    **parts: Any,
+) -> Any:
     """Squares that are mostly blue against ovals that are mostly red; colour is the easier axis."""
     rng = np.random.default_rng(seed)
     columns: dict[str, list[Any]] = {"labels": [], "images": [], "embeddings": [], "split": [], "groups": []}
-    for split, size in SIZES.items():
+    for split, size in sizes.items():
         is_round = rng.integers(0, 2, size)
         agrees = rng.random(size) < (0.95 if split == "train" else 0.6)
         is_red = np.where(agrees, is_round, 1 - is_round)
