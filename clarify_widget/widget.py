@@ -134,6 +134,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    saved
+        Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
 
     Raises
     ------

@@ -48,13 +48,14 @@ def from_arrays(
         (n,) class indices 0..C-1, or class names (then C names in the order of numpy.unique, unless
         `class_names` gives another).
     images
-        n paths, PIL images, arrays, bytes or functions, as `open_image` takes them; an array
-        (n, H, W, 3); any object with `__len__`, `__getitem__`, `name` and `take`; or one function of the
-        row number. Opened only when looked at or embedded.
+        n paths, PIL images, arrays, tensors, bytes, dictionaries or functions, as `open_image` takes them;
+        an array (n, H, W, 3) or a tensor (n, 3, H, W); any object with `__len__`, `__getitem__`, `name` and
+        `take`; or one function of the row number. Opened only when looked at or embedded.
     embeddings
         (n, e) rows in the encoder's space, compared by cosine; without them the images are embedded.
     features
-        (n, d) what the head trains on; without them the embeddings.
+        (n, d) what the head trains on; without them the embeddings. Memory-mapped float32 stays in its file
+        where the rows of a split follow each other.
     predictions
         Of a model that was trained elsewhere: (n,) class indices or names, or (n, C) probabilities or logits,
         whose highest column is the predicted class. Probabilities are kept as `Split.confidences`.
