@@ -15,6 +15,7 @@ Times are taken inside the page, at the end of the first frame after the change.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
@@ -22,16 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.large_sessions import OTHERS, phrase, take_photographs
+from large_sessions import OTHERS, phrase, take_photographs
+
 from tests.e2e.lab import VIEWPORT, chromium, jupyterlab, watched_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, ViewportSize
 
     from tests.e2e.lab import Lab, NotebookPage
 
@@ -42,7 +43,7 @@ SWITCHES = 20
 DRAGS = 3
 DRAG_MOVES = 150  # of the mouse there, and as many back
 THUMBNAILS = 80
-TALL_WINDOW = {"width": 1400, "height": 3000}
+TALL_WINDOW: ViewportSize = {"width": 1400, "height": 3000}
 
 WIDGET = """
 import clarify_widget as cw
@@ -221,12 +222,14 @@ class Requirement:
 
     @property
     def margin(self) -> float:
+        """How many times better than the limit."""
         if self.at_least:
             return self.value / self.limit
         return self.limit / self.value if self.limit else float(self.value == 0)
 
     @property
     def line(self) -> str:
+        """Name, value, limit and whether it is met."""
         sign = ">=" if self.at_least else "<="
         met = "met" if self.margin >= 1 else "MISSED"
         return f"{self.name:<58} {self.value:9.2f} {sign} {self.limit:<6g} {met}"
@@ -262,7 +265,7 @@ def measure_drags(page: Page, measured: Measured) -> None:
         frames = record["frames"]
         assert frames[-1] - frames[0] >= 1000, "the drag lasted less than a second"
         measured.moves += record["moves"]
-        measured.frames += [after - before for before, after in zip(frames, frames[1:], strict=False)]
+        measured.frames += [after - before for before, after in itertools.pairwise(frames)]
         measured.frames_a_second.append(1000 * (len(frames) - 1) / (frames[-1] - frames[0]))
 
 

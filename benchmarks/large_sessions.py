@@ -1,4 +1,4 @@
-"""Sessions of any size for `echo.py`: random unit embeddings, a table of phrases, images opened when asked for."""
+"""Sessions of any size for `echo.py`: random unit embeddings, a table of phrases, images opened on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH = 512  # of CLIP's ViT-B/32
 TRAINING = 2_000
 OTHERS = 200
-"""Validation images of the second class, the first rows; the first class, which is shown, has all the rest."""
+"""Validation images of the second class, the first rows; the first class, which is shown, has the rest."""
 
 ERROR_RATE = 0.2
 PHOTOGRAPH = (4000, 3000)
@@ -58,7 +58,9 @@ def take_photographs(folder: Path) -> None:
     width, height = PHOTOGRAPH
     for number in range(PHOTOGRAPHS):
         shapes = rng.integers(0, 256, (height // 200, width // 200, 3), dtype=np.uint8)
-        scene = np.asarray(Image.fromarray(shapes).resize(PHOTOGRAPH, Image.Resampling.BICUBIC), dtype=np.int16)
+        scene = np.asarray(
+            Image.fromarray(shapes).resize(PHOTOGRAPH, Image.Resampling.BICUBIC), dtype=np.int16
+        )
         grain = rng.integers(-24, 25, (height, width, 1), dtype=np.int16)
         Image.fromarray(np.clip(scene + grain, 0, 255).astype(np.uint8)).save(
             folder / f"{number}.jpg", quality=90

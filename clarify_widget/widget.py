@@ -32,7 +32,7 @@ from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
-from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
+from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -880,7 +880,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Return JPEG bytes, empty where there is no image to show."""
 
         def encode() -> bytes:
-            return encode_thumbnail(self.session.image(index, split), size)
+            return encode_thumbnail(self.session.image(index, split, least_side=DETAIL * size), size)
 
         try:
             return self._thumbnails.get((split, index, size), encode)
