@@ -13,6 +13,7 @@ a trait, and whatever takes time runs on a thread of its own.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import logging
 import math
 import sys
@@ -21,12 +22,12 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
 from clarify_widget.session import presentation
@@ -34,26 +35,26 @@ from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from clarify_widget.concepts import Annotation
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.session.presentation import Json
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.session.session import Event
-    from clarify_widget.training import FitProgress
 
     _Answer = tuple[Json, list[bytes]]
     _Handler = Callable[["_Request"], _Answer]
 
 logger = logging.getLogger(__name__)
 
-_STATIC = Path(__file__).parent / "static"
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
 _THEMES = ("auto", "light", "dark")
-_READY: Json = {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""}
+_READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
 
@@ -104,7 +105,13 @@ class _Request:
         return values
 
 
-class _Threshold(traitlets.Float["float | None", "float | None"]):
+if TYPE_CHECKING:
+    _NumberOrNone = traitlets.Float[float | None, float | None]
+else:
+    _NumberOrNone = traitlets.Float  # traitlets before 5.10 does not take types in brackets
+
+
+class _Threshold(_NumberOrNone):
     """A number or None; with `allow_none` instead, None would pass by the validator below."""
 
     def validate(self, obj: Any, value: Any) -> float | None:
@@ -136,8 +143,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         When a trait is given a value that it cannot have.
     """
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    _esm = front_end.packed_module()
+    _css = front_end.styles()
 
     dataset_name = traitlets.Unicode(read_only=True).tag(sync=True)
     encoder_name = traitlets.Unicode(read_only=True).tag(sync=True)
@@ -148,7 +155,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     objective = traitlets.Unicode("slice_balanced").tag(sync=True)
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
-    examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
+    sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     annotations = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -156,7 +164,12 @@ class ClarifyWidget(anywidget.AnyWidget):
     comparison = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    suggestions = traitlets.Dict(read_only=True).tag(sync=True)
+    marks = traitlets.Dict(read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+    saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
+    models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
     _run: _Run | None = None
     _unsubscribe: Callable[[], None] | None = None
@@ -178,12 +191,16 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
         self.session = session
         self._publishing = False
+        self._examples = b""  # of what is shown, packed
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
+        self._suggestions_asked: set[str] = set()
+        self._marks: dict[str, dict[int, bool]] = {}
         self._thumbnails = ThumbnailCache()
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
+        self._comparing_lane = Lane("clarify-widget comparing")
         super().__init__()
         try:
             self._open(theme, objective)
@@ -199,8 +216,9 @@ class ClarifyWidget(anywidget.AnyWidget):
             encoder_name=self.session.encoder.name,
             objectives=presentation.objectives_json(self.session),
             status=_READY,
+            saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
-            **presentation.class_view(self.session, self.session.classes()[0].name, None),
+            **self._view_of(self.session.classes()[0].name, None),
         )
         self.theme = theme
         self.objective = objective
@@ -239,8 +257,12 @@ class ClarifyWidget(anywidget.AnyWidget):
         )
 
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step, and return what it was; empty when there is none; see `Session.undo`."""
         return self.session.undo()
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        return self.session.redo()
 
     def retrain(self, objective: str | None = None, *, wait: bool = False) -> Comparison | None:
         """Retrain with what was kept, beside the cells; progress is in `status`, the end in `comparison`.
@@ -325,10 +347,10 @@ class ClarifyWidget(anywidget.AnyWidget):
                 self._publish(status={**_READY, "message": message, "run_id": run.run_id})
         self._preview()
 
-    def _progress_of(self, run: _Run) -> Callable[[FitProgress], None]:
+    def _progress_of(self, run: _Run) -> Callable[[RetrainProgress], None]:
         last = -math.inf
 
-        def show(progress: FitProgress) -> None:
+        def show(progress: RetrainProgress) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last < _SECONDS_BETWEEN_UPDATES:
@@ -353,28 +375,75 @@ class ClarifyWidget(anywidget.AnyWidget):
 
             self.session.fit(show)
 
-    # -- what retraining would give
+    # -- what is worked out unasked
 
     def _preview(self) -> None:
-        """Begin to say, in the history, what retraining with each phrase would give; unless it retrains."""
+        """Begin to say what the threshold does, which phrases to try, and what retraining would give."""
         self._previews.stop()
         with self.session.lock:
-            idle = self._unsubscribe is not None and self._run is None
-            if idle and not self.session.previews_off:
-                self._previews.begin(self._expect)
+            if self._unsubscribe is not None and self._run is None:
+                self._previews.begin(self._look_ahead)
+
+    def _look_ahead(self, cancelled: Callable[[], bool]) -> None:
+        self._show_sides()
+        for look in (self._suggest, self._compare_tried, self._expect):
+            if not cancelled():
+                self._try_to(look, cancelled)
+
+    def _try_to(self, look: Callable[[Callable[[], bool]], None], cancelled: Callable[[], bool]) -> None:
+        try:
+            look(cancelled)
+        except ClarifyError as error:
+            logger.debug("Nothing to show ahead for %s: %s", self.class_name, error)
+        except Exception:  # nobody asked for it, so nobody is shown an error
+            logger.exception("Looking ahead for %s failed", self.class_name)
+
+    def _suggest(self, cancelled: Callable[[], bool]) -> None:
+        """Find phrases for the class that is shown; the session says when they are found."""
+        class_name = self.class_name
+        if self._suggestions_for(class_name)["state"] == "pending":
+            self.session.suggest(class_name, cancelled=cancelled)
+
+    def _compare_tried(self, cancelled: Callable[[], bool]) -> None:
+        """Say how right the model is with and without each phrase of a history that was loaded."""
+        with self.session.lock:
+            class_name, thresholds = self.class_name, self._thresholds()
+            missing = {row["phrase"] for row in self.history if row["sides"] is None}
+        for tried in self.session.history(class_name):
+            if tried.phrase in missing and not cancelled():
+                threshold = self.session.threshold_of(tried, thresholds)
+                self.session.accuracies(class_name, tried.phrase, threshold)
+        if missing and not cancelled():
+            with self.session.lock:
+                self._publish_history()
+
+    def _show_sides(self) -> None:
+        with self.session.lock:
+            class_name, phrase, threshold = self.class_name, self.phrase, self.threshold
+        if not phrase:
+            return
+        try:
+            sides = presentation.sides_json(self.session.sides(class_name, phrase, threshold))
+        except Exception:  # nobody asked for it, so nobody is shown an error
+            logger.exception("The sides of “%s” cannot be counted", phrase)
+            return
+        with self.session.lock:
+            if (class_name, phrase, threshold) == (self.class_name, self.phrase, self.threshold):
+                self._publish(sides=sides)
 
     def _expect(self, cancelled: Callable[[], bool]) -> None:
-        """Work it out, for the phrase that is shown first; the session says when there is more to show."""
+        """Say what retraining with each phrase would give, for the phrase that is shown first."""
+        if self.session.previews_off:
+            return
         with self.session.lock:
             class_name, shown, thresholds = self.class_name, self.phrase, self._thresholds()
-        try:
-            if shown:
-                self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
-            self.session.expected(class_name, None, cancelled, thresholds=thresholds)
-        except ClarifyError as error:
-            logger.debug("No previews for %s: %s", class_name, error)
-        except Exception:  # nobody asked for them, so nobody is shown an error
-            logger.exception("Previews for %s failed", class_name)
+        if shown:
+            self.session.expected(class_name, [shown], cancelled, thresholds=thresholds)
+        self.session.expected(class_name, None, cancelled, thresholds=thresholds)
+
+    def _suggestions_for(self, class_name: str) -> Json:
+        asked = class_name in self._suggestions_asked
+        return presentation.suggestions(self.session, class_name, asked=asked)
 
     def _thresholds(self) -> dict[str, float]:
         """Return the thresholds that people put where they are, by phrase of the class that is shown."""
@@ -382,6 +451,78 @@ class ClarifyWidget(anywidget.AnyWidget):
             phrase: where for (name, phrase), where in self._dragged.items() if name == self.class_name
         }
         return dragged if self.threshold is None else {**dragged, self.phrase: self.threshold}
+
+    # -- images that have a phrase, and that have it not
+
+    def mark(self, indices: Iterable[int], *, has: bool | None, phrase: str | None = None) -> None:
+        """Mark validation images as having a phrase or not; `sharpen` learns from the marks.
+
+        Parameters
+        ----------
+        indices
+            Rows of the validation split.
+        has
+            Whether they have it; None takes their marks away.
+        phrase
+            None means the one that is shown. The marks of a sharpened phrase are those of its words.
+
+        Raises
+        ------
+        PhraseError
+            When nothing is named and nothing is shown.
+        DataError
+            When there is no such image, or the phrase is a combination.
+        """
+        phrase = self.phrase if phrase is None else phrase
+        if not phrase.strip():
+            raise PhraseError("There is no phrase to mark images for yet; type one first.")
+        rows = self.session.check_rows(indices)
+        self.session.direction(phrase)
+        with self.session.lock:
+            marks = self._marks_of(phrase)
+            left = {row: marked for row, marked in marks.items() if row not in rows}
+            self._marks[self._words_of(phrase)] = left if has is None else left | dict.fromkeys(rows, has)
+            self._publish(marks=self._marks_json(self.phrase))
+
+    def sharpen(self) -> PhraseScore:
+        """Sharpen the phrase that is shown by the images marked for it, and show what came of it.
+
+        Raises
+        ------
+        DataError
+            When no image is marked.
+        """
+        with self.session.lock:
+            class_name, phrase = self.class_name, self.phrase
+        scored = self._sharpen(class_name, phrase)
+        self._publish(**self._view_of(class_name, scored), error=None)
+        return scored
+
+    def _sharpen(self, class_name: str, phrase: str) -> PhraseScore:
+        marks = self._marks_json(phrase)
+        with self._own_score():
+            return self.session.sharpen(class_name, self._words_of(phrase), **marks)
+
+    def _words_of(self, phrase: str) -> str:
+        """Return the words that a sharpened phrase began with; of another one the phrase itself."""
+        known = {one.name: one.phrase for one in self.session.sharpened}
+        return known.get(phrase.strip(), phrase.strip())
+
+    def _marks_of(self, phrase: str) -> dict[int, bool]:
+        """Return the marked images; for a phrase that was loaded, those it was sharpened by."""
+        words = self._words_of(phrase)
+        if words not in self._marks:
+            for one in self.session.sharpened:
+                if one.name == phrase and one.split == "val":
+                    return dict.fromkeys(one.has, True) | dict.fromkeys(one.has_not, False)
+        return self._marks.get(words, {})
+
+    def _marks_json(self, phrase: str) -> Json:
+        marks = self._marks_of(phrase)
+        return {
+            name: sorted(row for row, marked in marks.items() if marked is has)
+            for name, has in (("has", True), ("has_not", False))
+        }
 
     # -- what is shown
 
@@ -394,7 +535,16 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _view_of(self, class_name: str, scored: PhraseScore | None) -> Json:
         dragged = {phrase: where for (name, phrase), where in self._dragged.items() if name == class_name}
-        return presentation.class_view(self.session, class_name, scored, dragged)
+        return self._class_view(class_name, scored, dragged)
+
+    def _class_view(
+        self, class_name: str, scored: PhraseScore | None, thresholds: Mapping[str, float] | None = None
+    ) -> Json:
+        return {
+            **presentation.class_view(self.session, class_name, scored, thresholds),
+            "suggestions": self._suggestions_for(class_name),
+            "marks": self._marks_json("" if scored is None else scored.phrase),
+        }
 
     @contextmanager
     def _own_score(self) -> Iterator[None]:
@@ -414,6 +564,12 @@ class ClarifyWidget(anywidget.AnyWidget):
                 if event == "expected":
                     self._publish_history()
                     return
+                if event == "saved":
+                    self._publish(saved=presentation.saved_json(self.session.saved))
+                    return
+                if event == "suggested":
+                    self._publish(suggestions=self._suggestions_for(self.class_name))
+                    return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)
                 self._preview()
@@ -426,13 +582,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         if scored is not None and rescore:
             scored = self._score_again(scored)
         if scored is None:
-            return presentation.class_view(self.session, self.class_name, None)
+            return self._class_view(self.class_name, None)
         kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
         moved = kept is not None and kept != self._kept_threshold_shown()
         thresholds = self._thresholds()
         if moved:
             del thresholds[self.phrase]
-        return presentation.class_view(self.session, self.class_name, scored, thresholds)
+        return self._class_view(self.class_name, scored, thresholds)
 
     def _publish_history(self) -> None:
         self._publish(history=presentation.history(self.session, self.class_name, self._thresholds()))
@@ -450,9 +606,15 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, **values: Any) -> None:
-        """Write traits, together in one message; what did not change is not sent."""
+    def _publish(self, *, examples: bytes | None = None, **values: Any) -> None:
+        """Write traits, together in one message; what did not change is not sent.
+
+        Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
+        """
         with self.session.lock, self.hold_sync():
+            if examples is not None and (key := _key_of(examples)) != self.examples_key:
+                self._examples, values["examples_key"] = examples, key
+                self.send({"type": "examples", "key": key}, [examples])
             before, self._publishing = self._publishing, True
             try:
                 for name, value in values.items():
@@ -548,7 +710,12 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _on_request(self, _widget: ClarifyWidget, content: Any, _buffers: Any) -> None:
         fields = content if isinstance(content, dict) else {}
         request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
-        if request.type in ("score", "select_class"):
+        if request.type == "compare_phrases":
+            self._comparing_lane.submit_latest(
+                lambda: self._answer(request, self._answer_compare_phrases, quiet=True),
+                drop=lambda: self._reply(request, {"stale": True}),
+            )
+        elif request.type in ("score", "select_class", "sharpen"):
             self._previews.stop()
             self._view_lane.submit_latest(
                 lambda: self._answer(request, self._answer_show),
@@ -564,10 +731,16 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _handlers(self) -> dict[str, _Handler]:
         return {
             "hello": self._answer_hello,
+            "examples": self._answer_examples,
             "typing": self._answer_typing,
+            "suggest": self._answer_suggest,
+            "mark": self._answer_mark,
             "keep": self._answer_keep,
             "remove": self._answer_remove,
+            "switch": self._answer_switch,
             "undo": self._answer_undo,
+            "redo": self._answer_redo,
+            "use_model": self._answer_use_model,
             "retrain": self._answer_retrain,
             "cancel": self._answer_cancel,
         }
@@ -601,7 +774,11 @@ class ClarifyWidget(anywidget.AnyWidget):
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
         class_name = request.text("class_name")
-        scored = self._score(class_name, phrase, request.texts("instead_of"))
+        scored: PhraseScore | None
+        if request.type == "sharpen":
+            scored = self._sharpen(class_name, request.text("phrase"))
+        else:
+            scored = self._score(class_name, phrase, request.texts("instead_of"))
         if self._view_lane.waiting:
             return {"stale": True}, []
         with self.session.lock:
@@ -611,6 +788,10 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _answer_hello(self, _request: _Request) -> _Answer:
         return {}, []
 
+    def _answer_examples(self, _request: _Request) -> _Answer:
+        with self.session.lock:
+            return {"key": self.examples_key}, [self._examples]
+
     def _answer_typing(self, request: _Request) -> _Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
         if request.fields.get("over") is True:
@@ -618,6 +799,30 @@ class ClarifyWidget(anywidget.AnyWidget):
         else:
             self._previews.stop()
         return {}, []
+
+    def _answer_suggest(self, request: _Request) -> _Answer:
+        with self.session.lock:
+            self._suggestions_asked.add(request.text("class_name"))
+            self._publish(suggestions=self._suggestions_for(self.class_name))
+        self._preview()
+        return {}, []
+
+    def _answer_mark(self, request: _Request) -> _Answer:
+        has = request.fields.get("has")
+        if has not in (True, False, None):
+            raise ClarifyError(f"A mark request needs 'has' as true, false or null; got {has!r}.")
+        self.mark(request.whole_numbers("indices", _MOST_MARKS), has=has, phrase=request.text("phrase"))
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_compare_phrases(self, request: _Request) -> _Answer:
+        class_name = request.text("class_name")
+        with self.session.lock:
+            thresholds = self._thresholds() if class_name == self.class_name else None
+        compared = self.session.compare_phrases(
+            class_name, request.text("first"), request.text("second"), thresholds=thresholds
+        )
+        return presentation.phrase_comparison_json(compared), []
 
     def _answer_keep(self, request: _Request) -> _Answer:
         self.keep(request.text("class_name"), request.text("phrase"), request.number("threshold"))
@@ -633,6 +838,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         undone = self.undo()
         self._publish(error=None)
         return {"undone": undone}, []
+
+    def _answer_redo(self, _request: _Request) -> _Answer:
+        redone = self.redo()
+        self._publish(error=None)
+        return {"redone": redone}, []
+
+    def _answer_switch(self, request: _Request) -> _Answer:
+        on = request.fields.get("on") is True
+        self.session.switch(request.text("class_name"), request.text("phrase"), on=on)
+        self._publish(error=None)
+        return {}, []
+
+    def _answer_use_model(self, request: _Request) -> _Answer:
+        self.session.use_model(int(request.number("number")))
+        self._publish(error=None)
+        return {}, []
 
     def _answer_retrain(self, request: _Request) -> _Answer:
         run = self._begin_run(request.text("objective"))
@@ -678,14 +899,12 @@ def _answer_unknown(request: _Request) -> _Answer:
     raise ClarifyError(f"There is no request {request.type!r}; the page and the package differ in version.")
 
 
-def _retraining(run: _Run, progress: FitProgress | None) -> Json:
-    return {
-        "state": "retraining",
-        "message": "Retraining",
-        "fraction": None if progress is None else progress.fraction,
-        "loss": None if progress is None else progress.loss,
-        "run_id": run.run_id,
-    }
+def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
+    return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
+
+
+def _key_of(examples: bytes) -> str:
+    return hashlib.blake2b(examples, digest_size=8).hexdigest()
 
 
 def _error_json(error: Exception) -> Json:

@@ -18,8 +18,9 @@ LAYERS = (
     ("training",),
     ("methods",),
     ("thumbnails",),
-    ("session",),
     ("background",),
+    ("session",),
+    ("front_end",),
     ("widget",),
 )
 # The package itself only forwards names, on first use.

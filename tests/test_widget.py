@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import comm
 import numpy as np
@@ -25,6 +26,7 @@ from clarify_widget.errors import (
     UnknownClassError,
 )
 from clarify_widget.session import expected as expected_module
+from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
 from tests.fake_page import PATIENCE, FakePage
 from tests.session.planted import planted_dataset, planted_encoder
@@ -86,6 +88,10 @@ def widget(session):
 @pytest.fixture
 def page(widget):
     return widget.comm
+
+
+def progress_at(iteration, *, loss, fraction):
+    return RetrainProgress(FitProgress(iteration, loss, 1.0, fraction), 1.0, ())
 
 
 def session_of(**changed):
@@ -157,9 +163,10 @@ def test_scored_phrase_repaints_with_one_message(session, page):
 
     assert page.request("score", class_name="oval", phrase="red") == {}
 
-    (update,) = (update for update in page.updates[before:] if set(update) != {"history"})
+    worked_out_later = {"history", "sides", "suggestions"}
+    (update,) = (update for update in page.updates[before:] if not set(update) <= worked_out_later)
     scored = session.history("oval")[0]
-    assert {"class_name", "phrase", "threshold", "examples", "score", "history"} - set(update) <= {
+    assert {"class_name", "phrase", "threshold", "examples_key", "score", "history"} - set(update) <= {
         "class_name"
     }
     assert page.state["score"]["score"] == scored.score
@@ -253,12 +260,14 @@ TRAITS_THAT_STAY = (
     "class_name",
     "phrase",
     "threshold",
-    "examples",
+    "examples_key",
     "score",
     "history",
     "annotations",
     "comparison",
     "can_undo",
+    "can_redo",
+    "models",
     "objective",
     "theme",
 )
@@ -464,6 +473,57 @@ def test_nothing_shown_is_nothing_to_keep(widget):
         widget.keep()
 
 
+def test_a_kept_phrase_can_be_switched_off_and_the_page_sees_which_one_is_used(page, session):
+    for phrase in ("noise", "red"):
+        page.request("keep", class_name="oval", phrase=phrase, threshold=-0.3)
+    session.annotate("oval", "red")
+    assert [(kept["active"], kept["used"]) for kept in page.state["annotations"]] == [
+        (True, False),
+        (True, True),
+    ]
+    page.request("switch", class_name="oval", phrase="red", on=False)
+    assert [(kept["active"], kept["used"]) for kept in page.state["annotations"]] == [
+        (True, True),
+        (False, False),
+    ]
+    assert page.refused("switch", class_name="oval", phrase="blue", on=True)["type"] == "DataError"
+    assert page.request("undo") == {"undone": "Switch “red” off"}
+    assert page.state["can_redo"] == "Switch “red” off"
+    assert page.request("redo") == {"redone": "Switch “red” off"}
+    assert page.state["can_redo"] == ""
+    assert not page.state["annotations"][1]["active"]
+
+
+def test_every_model_is_listed_and_one_can_be_returned_to(page, session):
+    page.request("keep", class_name="oval", phrase="red", threshold=-0.3)
+    first = session.retrain()
+    session.retrain("class_balanced")
+    assert [model["in_use"] for model in page.state["models"]] == [False, True]
+    assert page.state["models"][0]["phrases"] == ["red"]
+    worst = next(row for row in first.rows if row.kind == "worst")
+    assert page.state["models"][0]["worst"] == [worst.before, worst.after]
+    assert all(len(point) == 4 for point in page.state["models"][0]["curve"])
+
+    page.request("use_model", number=1)
+    assert [model["in_use"] for model in page.state["models"]] == [True, False]
+    assert page.state["comparison"]["objective"] == "slice_balanced"
+    page.request("use_model", number=0)
+    assert page.state["comparison"] is None
+    assert "models 0 to 2; got 7" in page.refused("use_model", number=7)["message"]
+
+
+def test_what_the_threshold_does_to_the_training_images_follows_the_score_and_the_threshold(page, session):
+    page.request("score", class_name="oval", phrase="red")
+    page.wait_until(lambda state: state["sides"])
+    page.write(threshold=0.1)
+    page.wait_until(lambda state: state["sides"] and state["sides"]["threshold"] == 0.1)
+    expected = session.sides("oval", "red", 0.1)
+    assert page.state["sides"]["train"] == [expected.train.without, expected.train.having]
+    assert page.state["sides"]["warnings"] == list(expected.warnings)
+    page.request("select_class", class_name="square")
+    assert page.state["sides"] is None
+
+
 def test_undo_takes_back_and_shows_it(widget):
     widget.phrase = "red"
     widget.keep()
@@ -657,9 +717,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
     monkeypatch.setattr(widget_module, "time", Clock)
     for step in range(1000):
         Clock.now = 100.0 + step / 1000
-        training.progress(
-            FitProgress(iteration=step, loss=1 / (step + 1), gradient_norm=1.0, fraction=step / 1000)
-        )
+        training.progress(progress_at(step, loss=1 / (step + 1), fraction=step / 1000))
 
     assert 9 <= len(page.updates_of("status")) - before <= 10
     assert page.state["status"]["fraction"] >= 0.9
@@ -688,7 +746,7 @@ def test_later_run_replaces_the_earlier_one(page, session, training):
 
     latest = page.request("retrain", objective="class_balanced")["run_id"]
     assert training.cancelled()
-    stale(FitProgress(iteration=1, loss=123.0, gradient_norm=1.0, fraction=0.5))
+    stale(progress_at(1, loss=123.0, fraction=0.5))
     assert page.state["status"]["loss"] != 123.0
     training.gate.set()
 
@@ -1137,3 +1195,39 @@ def test_page_and_widget_agree_after_everybody_wrote_at_once(widget, page, sessi
         assert not worker.is_alive()
 
     page.wait_until(lambda state: what_stays(state) == what_stays(widget.trait_values()))
+
+
+# -- where it is saved
+
+
+def test_says_where_the_session_is_saved_and_when_that_fails(session, widget, page, tmp_path, monkeypatch):
+    assert page.state["saved"] is None
+    folder = session.autosave(tmp_path / "kept")
+    assert widget.saved["folder"] == str(folder)
+    assert (page.state["saved"]["error"], page.state["saved"]["at"] % 60) == ("", 0)
+
+    def full(_path, _content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("clarify_widget.session.saved.replace_file", full)
+        widget.phrase = "red"
+        page.wait_until(lambda state: state["saved"]["error"] == "No space left on device")
+    assert widget.phrase == "red"
+    widget.keep()
+    page.wait_until(lambda state: state["saved"]["error"] == "")
+    assert len(Session.load(folder, encoder=planted_encoder()).annotations) == 1
+
+
+def test_saving_tells_the_page_nothing_new_within_a_minute(session, widget, page, tmp_path, monkeypatch):
+    session.autosave(tmp_path / "kept")
+    noon = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
+    monkeypatch.setattr("clarify_widget.session.autosave._now", lambda: noon)
+    told = threading.Event()
+    widget.phrase = "red"
+    page.wait_until(lambda state: state["saved"]["at"] == noon.timestamp())
+    sent = len(page.updates_of("saved"))
+    session.subscribe(lambda event: told.set() if event == "saved" else None)
+    session.score("square", "noise")
+    assert told.wait(PATIENCE)
+    assert len(page.updates_of("saved")) == sent

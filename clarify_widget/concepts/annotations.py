@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clarify_widget.concepts.sharpening import SharpenedPhrase
 from clarify_widget.errors import DataError, PhraseError, SavedSessionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FORMAT = "clarify_widget annotations"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)  # version 1 knew no sharpened phrases, and nothing could be switched off
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Annotation:
         Cosine similarity above which (strictly) an image has the phrase.
     score
         The Error Score it had when it was made, 0..1, where it is known.
+    active
+        Whether retraining takes it into account.
+    sharpened
+        The sharpened phrases that the phrase is, or is joined from, with the images marked for them.
 
     Raises
     ------
@@ -49,6 +55,8 @@ class Annotation:
     phrase: str
     threshold: float
     score: float | None = None
+    active: bool = True
+    sharpened: tuple[SharpenedPhrase, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part."""
@@ -61,6 +69,12 @@ class Annotation:
             object.__setattr__(self, "score", _finite(self.score, "score"))
             if not 0 <= self.score <= 1:
                 raise DataError(f"An Error Score is in 0..1; got {self.score}.")
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> Annotation:
+        """Read what `dataclasses.asdict` made of an annotation."""
+        sharpened = tuple(SharpenedPhrase(**one) for one in entry.get("sharpened", ()))
+        return cls(**{**entry, "sharpened": sharpened})
 
 
 def _finite(number: object, name: str) -> float:
@@ -119,13 +133,17 @@ class Annotations:
         """Return the annotations of one class, in order."""
         return Annotations(one for one in self._annotations if one.class_name == class_name)
 
+    def active(self) -> Annotations:
+        """Return the annotations that are switched on, in order."""
+        return Annotations(one for one in self._annotations if one.active)
+
     def best_per_class(self) -> Annotations:
-        """Return one annotation a class: the highest Error Score, and of equals the latest.
+        """Return one active annotation a class: the highest Error Score, and of equals the latest.
 
         One without a score ranks below every one that has a score. The paper retrains with these.
         """
         best: dict[str, Annotation] = {}
-        for one in self._annotations:
+        for one in self.active():
             known = best.get(one.class_name)
             if known is None or _rank(one) >= _rank(known):
                 best[one.class_name] = one
@@ -146,14 +164,14 @@ class Annotations:
             raise SavedSessionError(
                 f"These are not saved annotations: expected an object with format {FORMAT!r}."
             )
-        if content.get("version") != VERSION:
+        if content.get("version") not in _READABLE:
             raise SavedSessionError(
-                f"These annotations have version {content.get('version')!r}; this release reads version "
-                f"{VERSION}. Install a newer clarify_widget.",
+                f"These annotations have version {content.get('version')!r}; this release reads up to "
+                f"version {VERSION}. Install a newer clarify_widget.",
             )
         try:
-            return cls(Annotation(**entry) for entry in content["annotations"])
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(Annotation.from_dict(entry) for entry in content["annotations"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SavedSessionError(f"The saved annotations are damaged: {error}") from error
 
     def save(self, path: str | Path) -> None:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.arrays import check_rows
-from clarify_widget.errors import DataError, ScoreError
+from clarify_widget.errors import CancelledError, DataError, ScoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -72,6 +72,7 @@ def best_of_random(
     *,
     permutations: int = 1000,
     seed: int = 0,
+    cancelled: Callable[[], bool] | None = None,
 ) -> BestOfRandom:
     """Compare the Error Scores of a list of phrases with the best that chance would make of the list.
 
@@ -85,9 +86,13 @@ def best_of_random(
         Number of shuffles, at least 19; the smallest p-value is 1 / (permutations + 1).
     seed
         Of the shuffles.
+    cancelled
+        Asked at every image; a true answer stops.
 
     Raises
     ------
+    CancelledError
+        When `cancelled` said so.
     ScoreError
         When all images are right, or all wrong.
     DataError
@@ -105,9 +110,12 @@ def best_of_random(
     order = np.argsort(rows, axis=1)
     last_of_tie = _last_of_tie(np.take_along_axis(rows, order, axis=1))
 
-    observed = _furthest(_steps(right)[:, None], order, last_of_tie)[:, 0]
+    observed = _furthest(_steps(right)[:, None], order, last_of_tie, cancelled)[:, 0]
     best = np.concatenate(
-        [_furthest(steps, order, last_of_tie).max(axis=0) for steps in _shuffled(right, permutations, seed)]
+        [
+            _furthest(steps, order, last_of_tie, cancelled).max(axis=0)
+            for steps in _shuffled(right, permutations, seed)
+        ]
     )
     best.sort()
     at_least = permutations - np.searchsorted(best, observed)
@@ -169,18 +177,27 @@ def _shuffled(right: BoolArray, permutations: int, seed: int) -> Iterator[IntArr
         yield np.ascontiguousarray(rng.permuted(np.tile(steps, (count, 1)), axis=1).T)
 
 
-def _furthest(steps: IntArray, order: IntArray, last_of_tie: BoolArray) -> IntArray:
+def _furthest(
+    steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
+) -> IntArray:
     """Return (m, b) how far from zero the walk of each phrase gets at a possible threshold, by shuffle."""
     blocks = range(0, len(order), BLOCK)
     return np.concatenate(
-        [_furthest_of_block(steps, order[i : i + BLOCK], last_of_tie[i : i + BLOCK]) for i in blocks]
+        [
+            _furthest_of_block(steps, order[i : i + BLOCK], last_of_tie[i : i + BLOCK], cancelled)
+            for i in blocks
+        ]
     )
 
 
-def _furthest_of_block(steps: IntArray, order: IntArray, last_of_tie: BoolArray) -> IntArray:
+def _furthest_of_block(
+    steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
+) -> IntArray:
     at = np.zeros((len(order), steps.shape[1]), dtype=steps.dtype)
     highest, lowest = np.zeros_like(at), np.zeros_like(at)
     for image, may_stop in zip(order.T, last_of_tie.T, strict=True):
+        if cancelled is not None and cancelled():
+            raise CancelledError("Cancelled before all shuffles were scored.")
         at += steps[image]
         if may_stop.all():
             np.maximum(highest, at, out=highest)

@@ -22,9 +22,9 @@ CONTRAST = re.compile(r",\s*not\s+", re.IGNORECASE)
 class Encoder(Protocol):
     """Anything with these four names can stand in for CLIP.
 
-    Two more are used where an encoder has them: `template`, the sentence that a phrase is put into
-    (default "an image of a {phrase}"), and `unknown_words(phrase)`, the words of a phrase that the
-    encoder never learned.
+    Three more are used where an encoder has them: `template`, the sentence that a phrase is put into
+    (default "an image of a {phrase}"), `unknown_words(phrase)`, the words of a phrase that the
+    encoder never learned, and `phrases`, those to suggest (default a few hundred common ones).
     """
 
     @property

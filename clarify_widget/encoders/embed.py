@@ -120,13 +120,21 @@ def embed_phrase(encoder: Encoder, phrase: str, template: str | None = None) -> 
     EncoderError
         When the template lacks {phrase}, or the encoder answers with another shape, NaN or zero.
     """
+    return embed_phrases(encoder, [phrase], template)[0]
+
+
+def embed_phrases(encoder: Encoder, phrases: Sequence[str], template: str | None = None) -> list[FloatArray]:
+    """Embed several phrases in one go; see `embed_phrase` for what each may be and for the errors."""
     template = template_of(encoder) if template is None else template
     if "{phrase}" not in template:
         raise EncoderError(f"The template {template!r} has no {{phrase}} to put a phrase into.")
-    wanted, opposed = phrase_parts(check_phrase(phrase))
-    texts = [template.replace("{phrase}", part) for part in (wanted, *opposed)]
-    rows = unit_rows_of(encoder, encoder.encode_text(texts), len(texts))
-    return _contrast(rows, phrase) if opposed else rows[0]
+    parts = [phrase_parts(check_phrase(phrase)) for phrase in phrases]
+    texts = [template.replace("{phrase}", part) for wanted, opposed in parts for part in (wanted, *opposed)]
+    rows = iter(unit_rows_of(encoder, encoder.encode_text(texts), len(texts)))
+    return [
+        _contrast(np.stack([next(rows), *(next(rows) for _ in opposed)]), phrase) if opposed else next(rows)
+        for phrase, (_, opposed) in zip(phrases, parts, strict=True)
+    ]
 
 
 def _contrast(rows: FloatArray, phrase: str) -> FloatArray:

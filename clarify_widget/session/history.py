@@ -1,4 +1,4 @@
-"""What was tried, and what was done and can be taken back."""
+"""What was tried, and what was done, can be taken back and can be done again."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ from clarify_widget.concepts import Annotations
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from clarify_widget.session.curve import CurvePoint
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.training import LinearHead
 
 
 @dataclass(frozen=True, eq=False)
 class Retraining:
-    """A head that was trained with annotations, and what it was compared to be worth."""
+    """A head that was trained with annotations, and what it was compared to be worth.
 
+    Attributes
+    ----------
+    number
+        1 for the first retraining of a session, and so on.
+    curve
+        How loss and validation accuracies went while it was trained.
+    """
+
+    number: int
     head: LinearHead
     annotations: Annotations
     comparison: Comparison
+    curve: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,37 +42,62 @@ class SessionState:
     retraining: Retraining | None = None
 
 
+Step = tuple[str, SessionState]
+"""What was done, for people, and the state that undo or redo returns to."""
+
+
 class Steps:
-    """The state of a session now, and the states before it."""
+    """The state of a session now, the states before it, and those that were taken back."""
 
-    def __init__(self, state: SessionState | None = None) -> None:
-        self.now = SessionState(Annotations()) if state is None else state
-        self._before: list[tuple[str, SessionState]] = []
-
-    def take(
+    def __init__(
         self,
-        what: str,
-        *,
-        annotations: Annotations | None = None,
-        retraining: Retraining | None = None,
+        state: SessionState | None = None,
+        retrainings: Iterable[Retraining] = (),
+        before: Iterable[Step] = (),
+        taken_back: Iterable[Step] = (),
     ) -> None:
-        """Go on to another state; what is not given stays."""
-        self._before.append((what, self.now))
-        self.now = SessionState(
-            annotations=self.now.annotations if annotations is None else annotations,
-            retraining=self.now.retraining if retraining is None else retraining,
-        )
+        self.now = SessionState(Annotations()) if state is None else state
+        self.retrainings = tuple(retrainings)
+        self.before = tuple(before)  # the latest last
+        self.taken_back = tuple(taken_back)  # the one to do again last
+
+    def take(self, what: str, state: SessionState) -> None:
+        """Go on to another state; what was taken back before cannot be done again after that."""
+        self.before = (*self.before, (what, self.now))
+        self.taken_back = ()
+        self.now = state
+        # Undoing a retraining does not lose it: `retrainings` is what was ever trained.
+        if state.retraining is not None and state.retraining not in self.retrainings:
+            self.retrainings = (*self.retrainings, state.retraining)
 
     @property
     def last(self) -> str:
         """What `take_back` would take back; empty when there is nothing."""
-        return self._before[-1][0] if self._before else ""
+        return self.before[-1][0] if self.before else ""
+
+    @property
+    def next(self) -> str:
+        """What `take_again` would do again; empty when there is nothing."""
+        return self.taken_back[-1][0] if self.taken_back else ""
 
     def take_back(self) -> str:
         """Return to the state before, and say what was taken back; empty when there is nothing."""
-        if not self._before:
+        if not self.before:
             return ""
-        what, self.now = self._before.pop()
+        *earlier, (what, state) = self.before
+        self.before = tuple(earlier)
+        self.taken_back = (*self.taken_back, (what, self.now))
+        self.now = state
+        return what
+
+    def take_again(self) -> str:
+        """Return to the state that was taken back last, and say what was done; empty when there is none."""
+        if not self.taken_back:
+            return ""
+        *still_taken_back, (what, state) = self.taken_back
+        self.taken_back = tuple(still_taken_back)
+        self.before = (*self.before, (what, self.now))
+        self.now = state
         return what
 
 

@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.errors import DataError
+from clarify_widget.session.suggestions import known_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
-    from clarify_widget.concepts import Annotation, Annotations
+    from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
-    from clarify_widget.session.results import ClassSummary, Comparison, ComparisonRow, Expected, PhraseScore
+    from clarify_widget.session.autosave import Saved
+    from clarify_widget.session.curve import CurvePoint, RetrainProgress
+    from clarify_widget.session.phrase_comparison import PhraseComparison
+    from clarify_widget.session.results import (
+        ClassSummary,
+        Comparison,
+        ComparisonRow,
+        Expected,
+        PhraseScore,
+        RowKind,
+    )
     from clarify_widget.session.session import Session
+    from clarify_widget.session.sides import Sides
 
 Json = dict[str, Any]
 
@@ -52,6 +64,8 @@ def facts(session: Session) -> Json:
         "annotations": annotations_json(session.annotations),
         "comparison": None if retraining is None else comparison_json(retraining.comparison),
         "can_undo": session.undoable,
+        "can_redo": session.redoable,
+        "models": models_json(session),
         "notes": notes(session.unreadable()) + ([off] if off else []),
     }
 
@@ -63,6 +77,8 @@ def class_view(
     thresholds: Mapping[str, float] | None = None,
 ) -> Json:
     """Return everything that changes with the class and phrase that are shown.
+
+    `sides` is left open: it looks at the training images, of which there may be many; see `sides_json`.
 
     Parameters
     ----------
@@ -83,12 +99,14 @@ def class_view(
         "examples": pack_examples(members.indices, similar, members.correct),
         "score": None if scored is None else score_json(scored),
         "history": history(session, class_name, thresholds),
+        "sides": None,
     }
 
 
 def history(session: Session, class_name: str, thresholds: Mapping[str, float] | None = None) -> list[Json]:
     """Return the phrases that were tried for a class, newest first.
 
+    `sides` are the accuracies without and with the phrase; null while the phrase is still to be compared.
     `expected` is what retraining with each would give; null while that is not known, and not there at all
     where it will not be worked out unasked.
     """
@@ -96,12 +114,54 @@ def history(session: Session, class_name: str, thresholds: Mapping[str, float] |
     rows = []
     for tried in session.history(class_name):
         row = tried_json(tried)
+        sides = session.accuracies_already(class_name, tried.phrase, session.threshold_of(tried, thresholds))
+        row["sides"] = None if sides is None else [_number(cell.accuracy) for cell in sides]
         if tried.phrase in known:
             row["expected"] = expected_json(known[tried.phrase])
         elif not session.previews_off:
             row["expected"] = None
         rows.append(row)
     return rows
+
+
+def suggestions(session: Session, class_name: str, *, asked: bool = False) -> Json:
+    """Return the phrases to suggest for a class.
+
+    `state` is "ready"; "pending" while they are looked for; "ask" where that takes long and nobody asked for
+    it yet; or "none" where there is nothing to describe.
+    """
+    found = session.suggested_already(class_name)
+    if found is not None:
+        return {
+            "state": "ready",
+            "noise_line": found.chance.noise_line,
+            "sentence": found.sentence,
+            "phrases": [
+                {"phrase": row.scored.phrase, "score": row.scored.score, "above_noise": row.above_noise}
+                for row in found.rows
+            ],
+        }
+    correct = session.members(class_name).correct
+    if not known_phrases(session.encoder) or correct.all() or not correct.any():
+        state = "none"
+    else:
+        state = "pending" if asked or session.suggests_unasked(class_name) else "ask"
+    return {"state": state, "noise_line": None, "sentence": "", "phrases": []}
+
+
+def phrase_comparison_json(comparison: PhraseComparison) -> Json:
+    """Return two phrases beside each other; cells row by row, with the first phrase, then without it."""
+    return {
+        "first": {"phrase": comparison.first.phrase, "score": comparison.first.score},
+        "second": {"phrase": comparison.second.phrase, "score": comparison.second.score},
+        "cells": [
+            {"name": cell.name, "size": cell.size, "accuracy": _number(cell.accuracy)}
+            for cell in comparison.cells
+        ],
+        "agreement": comparison.agreement,
+        "correlation": _number(comparison.correlation),
+        "sentence": comparison.sentence,
+    }
 
 
 def kept_threshold(annotations: Annotations, class_name: str, phrase: str) -> float | None:
@@ -153,6 +213,21 @@ def score_json(scored: PhraseScore) -> Json:
     }
 
 
+def sides_json(sides: Sides) -> Json:
+    """Return what a threshold does to training and validation images; pairs are without, with."""
+    return {
+        "class_name": sides.class_name,
+        "phrase": sides.phrase,
+        "threshold": sides.threshold,
+        "train": [sides.train.without, sides.train.having],
+        "val": [sides.val.without, sides.val.having],
+        "low": sides.grid.low,
+        "high": sides.grid.high,
+        "at_or_below": list(sides.grid.at_or_below),
+        "warnings": list(sides.warnings),
+    }
+
+
 def tried_json(tried: PhraseScore) -> Json:
     """Return one phrase of the history."""
     return {
@@ -177,16 +252,58 @@ def expected_json(expected: Expected) -> Json:
     }
 
 
-def annotations_json(annotations: Iterable[Annotation]) -> list[Json]:
-    """Return the annotations that were kept, in the order given."""
+def annotations_json(annotations: Annotations) -> list[Json]:
+    """Return the annotations that were kept, in their order.
+
+    Of those of one class that are `active`, retraining uses only the best; it is `used`.
+    """
+    used = set(annotations.best_per_class())
     return [
         {
             "class_name": kept.class_name,
             "phrase": kept.phrase,
             "threshold": kept.threshold,
             "score": None if kept.score is None else _number(kept.score),
+            "active": kept.active,
+            "used": kept in used,
         }
         for kept in annotations
+    ]
+
+
+def models_json(session: Session) -> list[Json]:
+    """Return every retrained model, oldest first, with what it was compared to be worth."""
+    return [
+        {
+            "number": model.number,
+            "objective": model.comparison.objective,
+            "phrases": [kept.phrase for kept in model.annotations],
+            "worst": _headline(model.comparison, "worst"),
+            "average": _headline(model.comparison, "overall"),
+            "curve": curve_json(model.curve),
+            "in_use": model is session.retraining,
+        }
+        for model in session.models
+    ]
+
+
+def progress_json(progress: RetrainProgress | None) -> Json:
+    """Return where a retraining stands; None before its first iteration."""
+    if progress is None:
+        return {"message": "", "fraction": None, "loss": None, "seconds_left": None, "curve": []}
+    return {
+        "message": "",
+        "fraction": progress.fit.fraction,
+        "loss": progress.fit.loss,
+        "seconds_left": progress.seconds_left,
+        "curve": curve_json(progress.curve),
+    }
+
+
+def curve_json(curve: Iterable[CurvePoint]) -> list[list[float]]:
+    """Return iteration, loss, average and worst validation accuracy of each point."""
+    return [
+        [point.iteration, _brief(point.loss), _brief(point.average), _brief(point.worst)] for point in curve
     ]
 
 
@@ -204,6 +321,14 @@ def comparison_json(comparison: Comparison) -> Json:
         "sentence": comparison.sentence,
         "notes": list(comparison.notes),
     }
+
+
+def saved_json(saved: Saved | None) -> Json | None:
+    """Return where the session is kept; the minute is enough for people and is not sent at every change."""
+    if saved is None:
+        return None
+    minute = saved.at.replace(second=0, microsecond=0)
+    return {"folder": str(saved.folder), "at": minute.timestamp(), "error": saved.error}
 
 
 def objectives_json(session: Session) -> list[Json]:
@@ -259,6 +384,16 @@ def _row_json(row: ComparisonRow) -> Json:
         "after_low": _number(row.after_interval[0]),
         "after_high": _number(row.after_interval[1]),
     }
+
+
+def _headline(comparison: Comparison, kind: RowKind) -> list[float | None]:
+    """Return before and after of the one row of its kind."""
+    return next([_number(row.before), _number(row.after)] for row in comparison.rows if row.kind == kind)
+
+
+def _brief(value: float) -> float:
+    """Return a number that takes few characters in JSON."""
+    return float(f"{value:.4g}")
 
 
 def _number(value: float) -> float | None:

@@ -8,19 +8,19 @@ from clarify_widget.concepts import error_score
 from clarify_widget.encoders.base import unknown_words
 from clarify_widget.errors import ScoreError
 from clarify_widget.session.origin import origin_of
-from clarify_widget.session.results import PhraseScore
+from clarify_widget.session.results import ClassMembers, PhraseScore
+from clarify_widget.session.sharpening import unmarked
 
 if TYPE_CHECKING:
-    from clarify_widget.session.results import ClassMembers
     from clarify_widget.session.session import Session
 
 
 def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
     """Score a phrase without remembering it; see `Session.score` for the errors."""
-    members = session.members(class_name)
-    _check_scorable(class_name, members)
     phrase = phrase.strip()
-    similar = session.similarities(phrase)[members.indices]
+    similarities = session.similarities(phrase)
+    members = _judges(session, class_name, phrase)
+    similar = similarities[members.indices]
     result = error_score(similar[~members.correct], similar[members.correct])
     return PhraseScore(
         class_name=class_name,
@@ -31,12 +31,35 @@ def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
         p_value=result.p_value,
         wrong=int((~members.correct).sum()),
         correct=int(members.correct.sum()),
-        unknown_words=unknown_words(session.encoder, phrase),
+        unknown_words=_unknown_words(session, phrase),
         origin=origin_of(session, "val", len(members.indices), session.head),
     )
 
 
-def _check_scorable(class_name: str, members: ClassMembers) -> None:
+def _judges(session: Session, class_name: str, phrase: str) -> ClassMembers:
+    """Return the images that a phrase is judged by: all of the class but those that it was sharpened by."""
+    members = session.members(class_name)
+    check_scorable(class_name, members)
+    unseen = unmarked(members.indices, session.sharpened_parts(phrase))
+    judges = ClassMembers(members.indices[unseen], members.correct[unseen])
+    if judges.correct.all() or not judges.correct.any():
+        which = "wrong" if judges.correct.all() else "right"
+        raise ScoreError(
+            f"Every {which} validation image of {class_name} is marked, so none is left to judge “{phrase}” "
+            "by; leave some unmarked.",
+        )
+    return judges
+
+
+def _unknown_words(session: Session, phrase: str) -> tuple[str, ...]:
+    """Return the words that nobody taught the encoder: marks have, for those of a sharpened phrase."""
+    sharpened = {one.name for one in session.sharpened}
+    parts = [part for part in session.parts(phrase) if part not in sharpened]
+    return tuple(dict.fromkeys(word for part in parts for word in unknown_words(session.encoder, part)))
+
+
+def check_scorable(class_name: str, members: ClassMembers) -> None:
+    """Raise ScoreError for a class that the model gets all right, or all wrong."""
     if not len(members.indices):
         raise ScoreError(f"{class_name} has no validation images, so there is nothing to describe.")
     if members.correct.all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,14 +12,18 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
-from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
-from clarify_widget.session.cells import Cells, slices_of
+from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
+from clarify_widget.evaluation import CellAccuracy
+from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
+from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
-from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
+from clarify_widget.session.history import Retraining, Steps, Tried
+from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import origin_of
+from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
-from clarify_widget.session.predictions import features_of, predict, with_predictions
+from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
@@ -29,6 +34,9 @@ from clarify_widget.session.results import (
     PhraseSplit,
 )
 from clarify_widget.session.scoring import score_phrase
+from clarify_widget.session.sharpening import sharpen_phrase
+from clarify_widget.session.sides import Sides, sides_of
+from clarify_widget.session.suggestions import known_phrases, suggest_phrases, take_long
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -39,19 +47,37 @@ from clarify_widget.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import PIL.Image
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts import SharpenedPhrase
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
+    from clarify_widget.session.autosave import Autosave, Saved
+    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.training import Head
 
-Event = Literal["fitted", "scored", "annotated", "removed", "retrained", "undone", "expected"]
+Event = Literal[
+    "fitted",
+    "scored",
+    "annotated",
+    "removed",
+    "switched",
+    "retrained",
+    "model",
+    "undone",
+    "redone",
+    "expected",
+    "saved",
+    "suggested",
+]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
+_SUGGESTIONS_REMEMBERED = 256  # classes
+_ACCURACIES_REMEMBERED = 4096  # phrases at a threshold
 
 
 class Session:
@@ -65,10 +91,11 @@ class Session:
         A name for `encoders.load`, or any object with encode_images, encode_text, name and dim. It is the
         space that phrases are compared in; the head trains on `features` where the data set has them.
     head
-        A model that is trained already: a LinearHead, a linear scikit-learn classifier or a torch.nn.Linear
-        on the features. Without one, `fit` trains ERM.
+        A model that is trained already: a LinearHead, a fitted scikit-learn classifier, a torch module or a
+        function, of the features; see `training.head_from`. Without one, `fit` trains ERM.
     predictions
-        Instead of a head, class indices of any model: {"val": (n,), "test": (n,)}, or (n,) for "val" alone.
+        Instead of a head, what any model predicts: {"val": ..., "test": ...}, or an array for "val" alone,
+        of (n,) class indices or names, or (n, C) probabilities or logits. A model does as well, like `head`.
     cache_dir
         Where embeddings of images are kept between runs; None keeps them in memory only.
     device
@@ -99,9 +126,13 @@ class Session:
             raise DataError(
                 "Give either head= or predictions=, not both: the head would make other predictions."
             )
+        if predictions is not None and is_model(predictions):
+            head, predictions = predictions, None
         self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
-        self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
+        self.head: Head | None = (
+            None if head is None else head_from(head, dataset.num_classes, dataset.class_names)
+        )
         self.l2 = l2
         self.lock = threading.RLock()
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
@@ -111,8 +142,12 @@ class Session:
         self._steps = Steps()
         self._phrases = PhraseSimilarities()
         self._expectations = Expectations()
+        self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
+        self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._folder: Path | None = None  # the saved session that this one goes on from
+        self._autosave: Autosave | None = None
 
     # -- what it knows
 
@@ -142,9 +177,24 @@ class Session:
         return self._steps.now.retraining
 
     @property
+    def models(self) -> tuple[Retraining, ...]:
+        """Every retraining so far, oldest first, whether or not it is the one in use; see `use_model`."""
+        return self._steps.retrainings
+
+    @property
+    def steps(self) -> Steps:
+        """What was done, can be taken back and can be done again."""
+        return self._steps
+
+    @property
     def tried(self) -> tuple[PhraseScore, ...]:
         """Every phrase tried for any class, oldest first."""
         return self._tried.scores
+
+    @property
+    def sharpened(self) -> tuple[SharpenedPhrase, ...]:
+        """Every phrase that was sharpened, with the images that were marked for it."""
+        return self._phrases.sharpened
 
     @property
     def comparison_split(self) -> Split:
@@ -187,6 +237,8 @@ class Session:
             self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
             self._phrases.forget_images()
             self._expectations.forget()
+            self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
+            self._accuracies = Memory(_ACCURACIES_REMEMBERED)
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -294,6 +346,134 @@ class Session:
         tried = (scored.phrase for scored in self.history(class_name))
         return rank_phrases(self, class_name, tried if phrases is None else phrases, seed=seed)
 
+    def suggest(
+        self,
+        class_name: str,
+        k: int = 10,
+        candidates: Iterable[str] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        direction: Literal[1, -1] | None = 1,
+        seed: int = 0,
+    ) -> Ranking:
+        """Try many phrases for a class and return the best; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name
+            The class that the phrases are about.
+        k
+            How many to return, the highest Error Score first.
+        candidates
+            The phrases to try, without those that name a class. None means those that the encoder knows by
+            itself (its `phrases`), else a few hundred that come with the package. What is found for None is
+            remembered until the model changes.
+        cancelled
+            Asked between batches of phrases that have to be embedded, and all the time after that.
+        direction
+            1 for phrases that the wrong images have more of, -1 for those that the right ones have more of,
+            None for both.
+        seed
+            Of the 199 shuffles of right and wrong.
+
+        Returns
+        -------
+        A ranking whose noise line and p-values count every candidate, not only the k.
+
+        Raises
+        ------
+        PhraseError
+            When there are no candidates, or as `score`.
+        ScoreError
+            When the model gets no image, or every image, of the class right.
+        CancelledError
+            When `cancelled` said so.
+        """
+        memory, key = self._suggested, (class_name, k, direction, seed)
+        known = memory.get(key) if candidates is None else None
+        if known is not None:
+            return known
+        found = suggest_phrases(
+            self,
+            class_name,
+            known_phrases(self.encoder) if candidates is None else candidates,
+            most=k,
+            direction=direction,
+            seed=seed,
+            cancelled=cancelled,
+        )
+        if candidates is None:
+            memory.put(key, found)
+            self._notify("suggested")
+        return found
+
+    def suggested_already(self, class_name: str, k: int = 10) -> Ranking | None:
+        """Return what `suggest` has found for a class; None when it was not asked yet."""
+        return self._suggested.get((class_name, k, 1, 0))
+
+    def suggests_unasked(self, class_name: str) -> bool:
+        """Whether suggestions for a class take a moment only; else people should ask for them."""
+        return not take_long(len(known_phrases(self.encoder)), len(self.members(class_name).indices))
+
+    def compare_phrases(
+        self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None
+    ) -> PhraseComparison:
+        """Compare two phrases on the validation images of a class; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name, first, second
+            Which class, and which phrases; each at the threshold that `threshold_of` says.
+        thresholds
+            By phrase, where it is another one.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        return compare_phrases(self, class_name, first, second, thresholds)
+
+    def sharpen(
+        self,
+        class_name: str,
+        phrase: str,
+        has: Iterable[int] = (),
+        has_not: Iterable[int] = (),
+        *,
+        split: str = "val",
+    ) -> PhraseScore:
+        """Sharpen a phrase by images that have it and images that have not, and score what came of it.
+
+        The sharpened phrase has a name of its own, such as "smoke, sharpened by 7", and is a phrase like any
+        other from then on. Its score leaves out the validation images that were marked for it. See
+        `concepts.sharpen` for how.
+
+        Parameters
+        ----------
+        class_name
+            The class that it is scored on; images of every class may be marked.
+        phrase
+            Words, or the name of a phrase that was sharpened before: then its marks count as well, and of two
+            marks on one image the later.
+        has, has_not
+            Rows of the split.
+        split
+            The split that the rows are of.
+
+        Raises
+        ------
+        DataError
+            When nothing is marked, an image is marked both ways or does not exist, or the phrase is a
+            combination.
+        PhraseError, ScoreError
+            As `score`.
+        """
+        self._require_fit()
+        sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
+        self._phrases.learn([sharpened])
+        return self.score(class_name, sharpened.name)
+
     def expected(
         self,
         class_name: str,
@@ -377,6 +557,48 @@ class Session:
             threshold,
         )
 
+    def sides(self, class_name: str, phrase: str, threshold: float | None = None) -> Sides:
+        """Say how many training and validation images a threshold puts on each side, and what to mind.
+
+        Parameters
+        ----------
+        class_name, phrase
+            As `score` takes them.
+        threshold
+            None means the one that the phrase is kept with, or else that of its Error Score.
+
+        Raises
+        ------
+        PhraseError, ScoreError
+            As `score`.
+        """
+        tried = next((one for one in self.history(class_name) if one.phrase == phrase.strip()), None)
+        scored = tried or score_phrase(self, class_name, phrase)
+        return sides_of(self, scored, self.threshold_of(scored) if threshold is None else float(threshold))
+
+    def accuracies(self, class_name: str, phrase: str, threshold: float) -> tuple[CellAccuracy, CellAccuracy]:
+        """Return how many validation images of a class are right without a phrase, and with it."""
+        memory, key = self._accuracies, (class_name, phrase, threshold)
+        known = memory.get(key)
+        if known is None:
+            parts = self.split(class_name, phrase, threshold)
+            without, having = (
+                CellAccuracy(side, int(has.sum()), int(parts.correct[has].sum()))
+                for side, has in (("without", ~parts.has), ("with", parts.has))
+            )
+            known = without, having
+            memory.put(key, known)
+        return known
+
+    def accuracies_already(
+        self, class_name: str, phrase: str, threshold: float
+    ) -> tuple[CellAccuracy, CellAccuracy] | None:
+        """Return `accuracies` where that takes no time; None where the phrase has to be compared first."""
+        known = self._accuracies.get((class_name, phrase, threshold))
+        if known is None and self._phrases.remembers(phrase, self.dataset.val):
+            return self.accuracies(class_name, phrase, threshold)
+        return known
+
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.
 
@@ -389,11 +611,57 @@ class Session:
         """
         scored = self.score(class_name, phrase)
         chosen = scored.threshold if threshold is None else float(threshold)
-        annotation = Annotation(class_name, scored.phrase, chosen, score=scored.score)
+        sharpened = self.sharpened_parts(scored.phrase)
+        annotation = Annotation(class_name, scored.phrase, chosen, scored.score, sharpened=sharpened)
         with self.lock:
-            self._steps.take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
+            self._take(f"Keep “{annotation.phrase}”", annotations=self.annotations.add(annotation))
         self._notify("annotated")
         return annotation
+
+    def load_annotations(self, source: str | Path | Annotations) -> Annotations:
+        """Keep annotations of another session, as one step that `undo` takes back.
+
+        Each keeps its threshold and is scored by the model under review. One with the class and phrase of an
+        annotation that is kept already takes its place; the others stay.
+
+        Parameters
+        ----------
+        source
+            The JSON file that `Annotations.save` wrote, or the annotations themselves.
+
+        Returns
+        -------
+        What was loaded, with its scores here; None where the model gets no image, or every image, of the
+        class right.
+
+        Raises
+        ------
+        SavedSessionError
+            When the file is missing, is not JSON, or holds something else.
+        UnknownClassError
+            When an annotation is of a class that this data set does not have; nothing is kept then.
+        PhraseError
+            When the encoder does not take a phrase; nothing is kept then.
+        """
+        given = source if isinstance(source, Annotations) else Annotations.load(source)
+        for annotation in given:
+            self._label(annotation.class_name)
+            self.learn(annotation.sharpened)
+        scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
+        loaded = Annotations(
+            replace(annotation, score=None if scored is None else scored.score)
+            for annotation, scored in zip(given, scores, strict=True)
+        )
+        if not loaded:
+            return loaded
+        with self.lock:
+            for scored in scores:
+                if scored is not None:
+                    self._tried.add(scored, (), self._kept_phrases(scored.class_name))
+            what = "1 annotation" if len(loaded) == 1 else f"{len(loaded)} annotations"
+            self._take(f"Load {what}", annotations=Annotations((*self.annotations, *loaded)))
+        self._notify("annotated")
+        return loaded
 
     def remove(self, class_name: str, phrase: str) -> None:
         """Take back a phrase that was kept.
@@ -404,15 +672,30 @@ class Session:
             When it was not kept.
         """
         with self.lock:
-            if all(kept.phrase != phrase for kept in self.annotations.of_class(class_name)):
-                raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be removed.")
-            self._steps.take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
+            self._kept(class_name, phrase, "removed")
+            self._take(f"Remove “{phrase}”", annotations=self.annotations.remove(class_name, phrase))
         self._notify("removed")
+
+    def switch(self, class_name: str, phrase: str, *, on: bool) -> None:
+        """Say whether retraining takes a phrase that was kept into account.
+
+        Raises
+        ------
+        DataError
+            When it was not kept.
+        """
+        with self.lock:
+            kept = self._kept(class_name, phrase, "switched")
+            if kept.active == on:
+                return
+            switched = self.annotations.add(replace(kept, active=on))
+            self._take(f"Switch “{phrase}” {'on' if on else 'off'}", annotations=switched)
+        self._notify("switched")
 
     def retrain(
         self,
         objective: str = "slice_balanced",
-        progress: Callable[[FitProgress], None] | None = None,
+        progress: Callable[[RetrainProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         *,
         use: Literal["best", "all"] = "best",
@@ -426,8 +709,8 @@ class Session:
         progress, cancelled
             Called between iterations; a true answer of `cancelled` stops and changes nothing.
         use
-            "best" slices each class by its annotation with the highest Error Score, as the paper does; "all"
-            by every annotation at once, each combination a slice.
+            Of the annotations that are switched on: "best" slices each class by the one with the highest
+            Error Score, as the paper does; "all" by every one at once, each combination a slice.
 
         Raises
         ------
@@ -440,18 +723,45 @@ class Session:
         """
         with self.lock:
             self._require_fit()
-            annotations = self.annotations.best_per_class() if use == "best" else self.annotations
+            annotations = self.annotations.best_per_class() if use == "best" else self.annotations.active()
             if objective in _NEEDS_SLICES and not annotations:
                 raise NotFittedError(
-                    f"{objective} needs at least one kept phrase; type one, then press Keep."
+                    f"{objective} needs at least one kept phrase that is switched on; "
+                    "type one, then press Keep."
                 )
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
-        head = self._train(objective, train_slices, progress, cancelled)
-        comparison = self._compare(head, annotations)
+            recorder = self._recorder(annotations, progress)
+        head = self._train(objective, train_slices, recorder, cancelled)
+        comparison = self.compare_with(head, annotations)
         with self.lock:
-            self._steps.take("Retrain", retraining=Retraining(head, annotations, comparison))
+            number = len(self.models) + 1
+            retraining = Retraining(number, head, annotations, comparison, recorder.curve)
+            self._take("Retrain", retraining=retraining)
         self._notify("retrained")
         return comparison
+
+    def use_model(self, number: int) -> None:
+        """Return to an earlier model; what is kept stays as it is.
+
+        Parameters
+        ----------
+        number
+            Of a retraining in `models`; 0 is the model under review itself.
+
+        Raises
+        ------
+        DataError
+            When there is no such model.
+        """
+        with self.lock:
+            if not 0 <= number <= len(self.models):
+                raise DataError(f"There are models 0 to {len(self.models)}; got {number}.")
+            chosen = self.models[number - 1] if number else None
+            if chosen is self.retraining:
+                return
+            what = f"Return to model {number}" if number else "Return to the original model"
+            self._take(what, retraining=chosen)
+        self._notify("model")
 
     def compare(self) -> Comparison:
         """Return the last before/after.
@@ -465,18 +775,46 @@ class Session:
             raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
         return self._steps.now.retraining.comparison
 
+    def compare_with(self, head: LinearHead, annotations: Annotations) -> Comparison:
+        """Compare the model under review with a head, by the slices of annotations; nothing changes."""
+        split = self.comparison_split
+        return compare(
+            self.dataset,
+            split,
+            self._predictions[split.name],
+            head.predict(features_of(split)),
+            origin=origin_of(self, split.name, len(split), head),
+            slices=self._slices(split, annotations, allow_empty=True),
+        )
+
     @property
     def undoable(self) -> str:
         """What `undo` would take back; empty when there is nothing."""
         return self._steps.last
 
+    @property
+    def redoable(self) -> str:
+        """What `redo` would do again; empty when there is nothing."""
+        return self._steps.next
+
     def undo(self) -> str:
-        """Take back the last keep, remove or retrain, and return what it was; empty when there is nothing."""
+        """Take back the last step that changed something, and return what it was; empty when there is none.
+
+        Steps are keeping, removing and switching a phrase, retraining, and returning to a model.
+        """
         with self.lock:
             undone = self._steps.take_back()
         if undone:
             self._notify("undone")
         return undone
+
+    def redo(self) -> str:
+        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        with self.lock:
+            redone = self._steps.take_again()
+        if redone:
+            self._notify("redone")
+        return redone
 
     def sample_weights(self, totals: Literal["paper", "preserve"] = "paper") -> FloatArray:
         """Return a weight for each training image, for people who train elsewhere (paper, Eq. 2).
@@ -487,19 +825,84 @@ class Session:
             When nothing has been kept.
         """
         with self.lock:
-            self._require_fit()
-            if not self.annotations:
-                raise NotFittedError("Weights need at least one kept phrase; call annotate first.")
-            slices = self._slices(self.dataset.train, self.annotations.best_per_class()).ids
-            labels = self.dataset.train.labels
+            slices, labels = self.train_slices().ids, self.dataset.train.labels
         return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
+
+    def train_slices(self) -> Cells:
+        """Return the slices of the training images by the best annotation of each class; -1 is in none.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        """
+        with self.lock:
+            self._require_fit()
+            used = self.annotations.best_per_class()
+            if not used:
+                raise NotFittedError(
+                    "Weights need at least one kept phrase that is switched on; call annotate first."
+                )
+            return self._slices(self.dataset.train, used)
+
+    def weights_table(self, totals: Literal["paper", "preserve"] = "paper") -> dict[str, list[Any]]:
+        """Return `sample_weights` with what they belong to, as columns for `pandas.DataFrame`.
+
+        They are image (its name), path (of its file; None for other images), split ("train"), label, slice
+        (such as 'square without "red"'; the class where it has no annotation) and weight.
+        """
+        from clarify_widget.session.weights_table import weights_table
+
+        return weights_table(self, totals)
+
+    def export_weights(self, path: str | Path, totals: Literal["paper", "preserve"] = "paper") -> Path:
+        """Write the `weights_table` to a .csv or .parquet file, by the path's ending.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        DataError
+            When the path has another ending.
+        MissingDependencyError
+            When it is .parquet and pyarrow is not installed.
+        """
+        from clarify_widget.session.weights_table import write_weights
+
+        return write_weights(self, Path(path), totals)
 
     # -- images and predictions
 
     def similarities(self, phrase: str, split: str = "val") -> FloatArray:
-        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1)."""
+        """Return (n,) cosine similarities of a phrase with every image of a split (paper, Eq. 1).
+
+        A phrase may be joined from others by AND, OR and NOT; see `concepts.parse_phrase`.
+        """
         self._require_fit()
-        return self._phrases.of(phrase, self._split(split), self.encoder)
+        return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
+
+    def similarities_of_many(
+        self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None
+    ) -> FloatArray:
+        """Return (m, n) similarities of m phrases with n rows of validation; see `suggest`."""
+        self._require_fit()
+        return self._phrases.of_many(phrases, self.dataset.val, rows, self.dataset, self.encoder, cancelled)
+
+    def direction(self, phrase: str) -> FloatArray:
+        """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""
+        return self._phrases.direction(phrase.strip(), self.encoder)
+
+    def parts(self, phrase: str) -> tuple[str, ...]:
+        """Return the phrases that a phrase is joined from by AND, OR and NOT; of another one itself."""
+        return self._phrases.parts(phrase)
+
+    def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones."""
+        self._phrases.learn(sharpened)
+
+    def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
+        """Return the sharpened phrases that a phrase is, or is joined from."""
+        return self._phrases.sharpened_parts(phrase)
 
     def predictions(self, split: str = "val") -> IntArray:
         """Return (n,) class indices that the model under review predicts.
@@ -539,6 +942,14 @@ class Session:
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
         return part.images[index]
 
+    def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
+        """Return rows of a split as plain numbers; DataError when there is no such image."""
+        found, size = {int(row) for row in rows}, len(self._split(split))
+        outside = [row for row in found if not 0 <= row < size]
+        if outside:
+            raise DataError(f"{split} has images 0 to {size - 1}; got {min(outside)}.")
+        return found
+
     def image_name(self, index: int, split: str = "val") -> str:
         """Return what people call an image of a split."""
         images = self._split(split).images
@@ -554,7 +965,47 @@ class Session:
         """Save everything but the images to a folder, as safetensors and JSON; see `load`."""
         from clarify_widget.session.saved import save_session
 
-        return save_session(self, Path(path))
+        self._folder = save_session(self, Path(path))
+        return self._folder
+
+    def autosave(self, folder: str | Path) -> Path:
+        """Keep the session in a folder from now on: every change is on disk when its verb returns.
+
+        Where the folder holds what was done with the same data and model before, as after a kernel that died,
+        the session first goes on from there; so a notebook that calls this can simply be run again. A folder
+        that cannot be written to for a while is logged, and the session goes on; see `saved`.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or with a saved session; see `load`. Images are not copied to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        SavedSessionError
+            When the folder cannot be written to, or holds other files, a session over other data or another
+            model, or other work than this session has.
+        """
+        from clarify_widget.session.autosave import Autosave
+        from clarify_widget.session.saved import go_on_from, holds_session
+
+        path = Path(folder).absolute()
+        self._require_fit()
+        if holds_session(path) and (self._folder is None or path != self._folder.absolute()):
+            go_on_from(self, path)
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = Autosave(self, path, told=lambda: self._notify("saved"))
+        self._folder = path
+        self._notify("saved")
+        return path
+
+    @property
+    def saved(self) -> Saved | None:
+        """Where `autosave` keeps the session, and whether its latest change is there; None without it."""
+        return None if self._autosave is None else self._autosave.saved
 
     @classmethod
     def load(
@@ -586,20 +1037,16 @@ class Session:
 
     def restore(
         self,
-        annotations: Annotations,
+        folder: Path,
         tried: Iterable[PhraseScore],
-        retrained: LinearHead | None,
-        retrained_with: Annotations,
+        steps: Steps,
     ) -> None:
-        """Put a fitted session where another one was; `load` uses it."""
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()
             self._tried = Tried(tried)
-            retraining = None
-            if retrained is not None:
-                comparison = self._compare(retrained, retrained_with)
-                retraining = Retraining(retrained, retrained_with, comparison)
-            self._steps = Steps(SessionState(annotations, retraining))
+            self._steps = steps
+            self._folder = folder
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -623,6 +1070,30 @@ class Session:
     def _notify(self, event: Event) -> None:
         for callback in tuple(self._subscribers):
             callback(event)
+
+    def _take(self, what: str, **changed: Any) -> None:
+        self._steps.take(what, replace(self._steps.now, **changed))
+
+    def _score_or_none(self, class_name: str, phrase: str) -> PhraseScore | None:
+        try:
+            return score_phrase(self, class_name, phrase)
+        except ScoreError:
+            self.similarities(phrase)  # raises PhraseError for a phrase that could not be sliced by either
+            return None
+
+    def _kept(self, class_name: str, phrase: str, to_be: str) -> Annotation:
+        for kept in self.annotations.of_class(class_name):
+            if kept.phrase == phrase:
+                return kept
+        raise DataError(f"“{phrase}” is not kept for {class_name}, so it cannot be {to_be}.")
+
+    def _recorder(
+        self, annotations: Annotations, progress: Callable[[RetrainProgress], None] | None
+    ) -> CurveRecorder:
+        val = self.dataset.val
+        slices = self._slices(val, annotations, allow_empty=True)
+        cells = with_whole_classes(slices, val, self.class_names)
+        return CurveRecorder(val, cells, progress)
 
     def _kept_phrases(self, class_name: str) -> set[str]:
         return {annotation.phrase for annotation in self.annotations.of_class(class_name)}
@@ -674,15 +1145,4 @@ class Session:
             initial=self.head if isinstance(self.head, LinearHead) else None,
             progress=progress,
             cancelled=cancelled,
-        )
-
-    def _compare(self, head: LinearHead, annotations: Annotations) -> Comparison:
-        split = self.comparison_split
-        return compare(
-            self.dataset,
-            split,
-            self._predictions[split.name],
-            head.predict(features_of(split)),
-            origin=origin_of(self, split.name, len(split), head),
-            slices=self._slices(split, annotations, allow_empty=True),
         )

@@ -140,6 +140,8 @@ def train_head(
 
     model = LinearModel(prepared, classes, class_count, l2, _device(device, prepared, class_count))
     start = _start(model, initial, prepared)
+    if progress is not None:
+        progress = _showing_heads(progress, prepared, model, objective, l2)
     if objective in WEIGHTED_OBJECTIVES:
         weights = _image_weights(objective, classes, slices, groups, sample_weight, class_count)
         (head,) = _weighted_heads(prepared, model, weights[None], start, objective, l2, progress, cancelled)
@@ -266,6 +268,27 @@ def _head(
         stopped_because=minimum.stopped_because,
     )
     return LinearHead(prepared.mean, prepared.scale, columns, bias, objective, l2, report)
+
+
+def _showing_heads(
+    progress: Callable[[FitProgress], None],
+    prepared: StandardisedFeatures,
+    model: LinearModel,
+    objective: str,
+    l2: float,
+) -> Callable[[FitProgress], None]:
+    """Return a callback that also tells what the head would be."""
+
+    def show(step: FitProgress) -> None:
+        def head() -> LinearHead:
+            assert step.parameters is not None
+            columns, bias = model.to_columns(step.parameters)
+            report = FitReport(step.loss, step.gradient_norm, None, step.iteration, "still being trained")
+            return LinearHead(prepared.mean, prepared.scale, columns, bias, objective, l2, report)
+
+        progress(replace(step, head=head))
+
+    return show
 
 
 def _device(wanted: str | None, prepared: StandardisedFeatures, num_classes: int) -> str:

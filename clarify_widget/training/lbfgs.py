@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from clarify_widget.errors import CancelledError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from clarify_widget.training.head import LinearHead
     from clarify_widget.training.preconditioner import Preconditioner
     from clarify_widget.training.risks import Objective
 
@@ -54,12 +55,18 @@ class FitProgress:
         Euclidean norm of its gradient.
     fraction
         A guess of how much is done, 0..1, that never falls.
+    parameters
+        Where the solver stands (p,), of the first problem where it solves several; None where it cannot tell.
+    head
+        Makes the head as it stands; None where there is none yet.
     """
 
     iteration: int
     loss: float
     gradient_norm: float
     fraction: float
+    parameters: torch.Tensor | None = field(default=None, repr=False, compare=False)
+    head: Callable[[], LinearHead] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +146,7 @@ def minimise(
             raise CancelledError("Training was cancelled; the head from before is still in place.")
         values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()
         norm = max(norms)
-        reporter.after_pass(shared.passes, sum(values) / len(values), norm)
+        reporter.after_pass(shared.passes, sum(values) / len(values), norm, points[0])
         if found.curvature is not None and norm > tolerance:
             shared.preconditioner = estimate(objective.model, found.curvature)
         for problem, value, gradient in zip(problems, values, found.gradients, strict=True):
@@ -309,10 +316,10 @@ class _Reporter:
         self._steepest = 0.0
         self._fraction = 0.0
 
-    def after_pass(self, passes: int, value: float, norm: float) -> None:
+    def after_pass(self, passes: int, value: float, norm: float, point: torch.Tensor) -> None:
         largest = max(norm, self._tolerance)
         self._steepest = max(self._steepest, largest)
         done = math.log(self._steepest / largest) / math.log(max(self._steepest / self._tolerance, 2))
         self._fraction = max(self._fraction, min(done, 1.0))
         if self._progress is not None and passes > 0:
-            self._progress(FitProgress(passes, value, norm, self._fraction))
+            self._progress(FitProgress(passes, value, norm, self._fraction, point))

@@ -6,9 +6,13 @@ import type {
   Comparison,
   Expected,
   Listener,
+  Marks,
   Model,
+  PhraseComparison,
   Score,
+  Sides,
   Status,
+  Suggestions,
   Traits,
   Tried,
 } from "../src/model";
@@ -91,9 +95,33 @@ interface Request {
   index: number;
   indices: number[];
   instead_of?: string[];
+  on: boolean;
+  number: number;
+  first: string;
+  second: string;
+  has: boolean | null;
 }
 
-const READY: Status = { state: "ready", message: "", fraction: null, loss: null, run_id: null };
+const NO_MARKS: Marks = { has: [], has_not: [] };
+
+/** What a retraining might look like after some of ten steps. */
+const curveTo = (step: number): Status["curve"] =>
+  Array.from({ length: step }, (_, i) => [
+    i + 1,
+    0.62 / (i + 1),
+    0.81 + 0.12 * (1 - 1 / (i + 1)),
+    0.115 + 0.69 * (1 - 1 / (i + 1) ** 2),
+  ]);
+
+const READY: Status = {
+  state: "ready",
+  message: "",
+  fraction: null,
+  loss: null,
+  seconds_left: null,
+  curve: [],
+  run_id: null,
+};
 
 export class FakeKernel implements Model {
   readonly requests: Request[] = [];
@@ -105,6 +133,9 @@ export class FakeKernel implements Model {
   private readonly traits: Traits;
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly histories = new Map<string, Tried[]>();
+  /** Of what is shown, packed. */
+  examples: DataView = new DataView(new ArrayBuffer(0));
+  private sets = 0;
   private dirty: Partial<Traits> = {};
   private runs = 0;
   private cancelled = false;
@@ -128,7 +159,7 @@ export class FakeKernel implements Model {
         { value: "erm", label: "ERM" },
       ],
       theme: "auto",
-      examples: new DataView(new ArrayBuffer(0)),
+      examples_key: "",
       score: null,
       history: [],
       annotations: [],
@@ -137,6 +168,12 @@ export class FakeKernel implements Model {
       error: null,
       notes: [],
       can_undo: "",
+      can_redo: "",
+      models: [],
+      sides: null,
+      saved: null,
+      suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
+      marks: NO_MARKS,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);
@@ -224,6 +261,13 @@ export class FakeKernel implements Model {
     return Math.fround(0.16 + 0.05 * (noise + random(image.row + phrase.length)()) + 0.055 * (trait ?? 0.4));
   }
 
+  private sendExamples(className: string, phrase: string): string {
+    this.examples = this.examplesOf(className, phrase);
+    const key = `examples ${++this.sets}`;
+    this.deliver({ type: "examples", key }, [this.examples]);
+    return key;
+  }
+
   private examplesOf(className: string, phrase: string): DataView {
     const members = this.data.images.filter((image) => image.className === className);
     const n = members.length;
@@ -263,7 +307,26 @@ export class FakeKernel implements Model {
       this.traits.class_name,
       tried.map((one) => ({ ...one, expected: expectedOf(one) })),
     );
-    this.update({ history: this.history(this.traits.class_name) });
+    this.update({ history: this.history(this.traits.class_name), sides: this.sides() });
+  }
+
+  private sides(): Sides | null {
+    const { class_name, phrase, threshold } = this.traits;
+    if (!phrase || threshold === null) return null;
+    const grid = Array.from({ length: 257 }, (_, i) => Math.round((1000 * i) / 256));
+    return {
+      class_name,
+      phrase,
+      threshold,
+      train: [988, 12],
+      val: [40, 12],
+      low: threshold - 0.05,
+      high: threshold + 0.05,
+      at_or_below: grid,
+      warnings: [
+        `Only 12 training images are with “${phrase}”: in retraining each would count 82 times as much as one without it.`,
+      ],
+    };
   }
 
   private history(className: string): Tried[] {
@@ -278,17 +341,29 @@ export class FakeKernel implements Model {
   private receive(request: Request): void {
     const { id, type, class_name, phrase } = request;
     if (type === "hello" || type === "typing") this.reply(id, {});
+    else if (type === "examples") this.reply(id, { key: this.traits.examples_key }, [this.examples]);
     else if (type === "select_class") {
       this.update({
         class_name,
         phrase: "",
         threshold: null,
         score: null,
-        examples: this.examplesOf(class_name, ""),
+        sides: null,
+        examples_key: this.sendExamples(class_name, ""),
         history: this.history(class_name),
+        suggestions: this.suggestionsFor(class_name),
+        marks: NO_MARKS,
       });
       this.reply(id, {});
     } else if (type === "score") this.score(request);
+    else if (type === "suggest") {
+      this.update({ suggestions: this.suggestionsFor(class_name, 400) });
+      this.reply(id, {});
+    } else if (type === "mark") this.mark(request);
+    else if (type === "sharpen") {
+      const { has, has_not } = this.marks(phrase);
+      this.score({ ...request, phrase: `${wordsOf(phrase)}, sharpened by ${has.length + has_not.length}` });
+    } else if (type === "compare_phrases") this.comparePhrases(request);
     else if (type === "keep") this.keep(request);
     else if (type === "remove") {
       const annotations = this.traits.annotations.filter(
@@ -296,6 +371,21 @@ export class FakeKernel implements Model {
       );
       this.setAnnotations(annotations, `remove “${phrase}”`);
       this.reply(id, {});
+    } else if (type === "switch") {
+      const annotations = this.traits.annotations.map((a) =>
+        a.class_name === class_name && a.phrase === phrase
+          ? { ...a, active: request.on, used: request.on }
+          : a,
+      );
+      this.setAnnotations(annotations, `switch “${phrase}”`);
+      this.reply(id, {});
+    } else if (type === "use_model") {
+      const models = this.traits.models.map((m) => ({ ...m, in_use: m.number === request.number }));
+      this.update({ models });
+      this.reply(id, {});
+    } else if (type === "redo") {
+      this.update({ can_redo: "" });
+      this.reply(id, { redone: "keep" });
     } else if (type === "undo") {
       this.setAnnotations(this.traits.annotations.slice(0, -1), "");
       this.reply(id, { undone: "keep" });
@@ -306,6 +396,66 @@ export class FakeKernel implements Model {
     } else if (type === "thumbnails") this.thumbnails(request);
     else if (type === "original") this.original(request);
     else this.fail(id, "RequestError", `Unknown request "${type}".`);
+  }
+
+  private readonly marksOf = new Map<string, Map<number, boolean>>();
+
+  private marks(phrase: string): Marks {
+    const marks = [...(this.marksOf.get(wordsOf(phrase)) ?? [])];
+    const rows = (wanted: boolean) => marks.filter(([, has]) => has === wanted).map(([row]) => row);
+    return { has: rows(true), has_not: rows(false) };
+  }
+
+  private mark({ id, phrase, indices, has }: Request): void {
+    const marks = this.marksOf.get(wordsOf(phrase)) ?? new Map<number, boolean>();
+    this.marksOf.set(wordsOf(phrase), marks);
+    for (const row of indices) {
+      if (has === null) marks.delete(row);
+      else marks.set(row, has);
+    }
+    this.update({ marks: this.marks(this.traits.phrase) });
+    this.reply(id, {});
+  }
+
+  private suggestionsFor(className: string, most = 300): Suggestions {
+    const members = this.data.images.filter((image) => image.className === className);
+    const sentence = "By chance the best of 300 meaningless phrases passes 0.43 one time in twenty.";
+    if (members.length > most) return { state: "ask", noise_line: null, sentence: "", phrases: [] };
+    const words = [...Object.keys(members[0]?.traits ?? {}), "dark", "wood background", "at the left"];
+    const phrases = words
+      .map((phrase) => this.scoreOf(className, phrase))
+      .filter(({ direction }) => direction === 1)
+      .map(({ phrase, score }) => ({ phrase, score, above_noise: score > 0.43 }))
+      .sort((a, b) => b.score - a.score);
+    return { state: "ready", noise_line: 0.43, sentence, phrases };
+  }
+
+  private comparePhrases({ id, class_name, first, second }: Request): void {
+    const members = this.data.images.filter((image) => image.className === class_name);
+    const [one, other] = [first, second].map((phrase) => this.scoreOf(class_name, phrase)) as [Score, Score];
+    const has = (image: FakeImage, { phrase, threshold }: Score) =>
+      this.similarity(image, phrase) > threshold;
+    const cells = [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ].map(([a, b]) => {
+      const inside = members.filter((image) => has(image, one) === a && has(image, other) === b);
+      const right = inside.filter(({ predicted }) => predicted === class_name).length;
+      const name = `${a ? "with" : "without"} “${first}”, ${b ? "with" : "without"} “${second}”`;
+      return { name, size: inside.length, accuracy: inside.length ? right / inside.length : null };
+    });
+    const agreement = ((cells[0]?.size ?? 0) + (cells[3]?.size ?? 0)) / members.length;
+    const result: PhraseComparison = {
+      first: { phrase: first, score: one.score },
+      second: { phrase: second, score: other.score },
+      cells,
+      agreement,
+      correlation: 2 * agreement - 1,
+      sentence: `“${first}” and “${second}” agree on ${agreement}.`,
+    };
+    this.reply(id, result);
   }
 
   private setAnnotations(annotations: Annotation[], undo: string): void {
@@ -325,22 +475,36 @@ export class FakeKernel implements Model {
     const score = this.scoreOf(class_name, text);
     const gone = [text, ...(instead_of ?? [])];
     const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
-    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null }, ...tried]);
+    const sides = this.sidesOf(class_name, score);
+    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null, sides }, ...tried]);
     this.update({
       class_name,
       phrase: text,
       threshold: score.threshold,
       score,
-      examples: this.examplesOf(class_name, text),
+      examples_key: this.sendExamples(class_name, text),
       history: this.history(class_name),
+      suggestions: this.suggestionsFor(class_name),
+      marks: this.marks(text),
     });
     this.reply(id, {});
+  }
+
+  private sidesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
+    const members = this.data.images.filter((image) => image.className === className);
+    const share = (wanted: boolean) => {
+      const side = members.filter((image) => this.similarity(image, phrase) > threshold === wanted);
+      const right = side.filter(({ predicted }) => predicted === className).length;
+      return side.length ? right / side.length : null;
+    };
+    return [share(false), share(true)];
   }
 
   private keep({ id, class_name, phrase, threshold }: Request): void {
     const others = this.traits.annotations.filter((a) => a.class_name !== class_name || a.phrase !== phrase);
     const score = this.scoreOf(class_name, phrase).score;
-    this.setAnnotations([...others, { class_name, phrase, threshold, score }], `keep “${phrase}”`);
+    const kept = { class_name, phrase, threshold, score, active: true, used: true };
+    this.setAnnotations([...others, kept], `keep “${phrase}”`);
     this.reply(id, {});
   }
 
@@ -358,16 +522,34 @@ export class FakeKernel implements Model {
       step++;
       const status: Status = {
         state: "retraining",
-        message: `Iteration ${step * 8}`,
+        message: "",
         fraction: step / 10,
         loss: 0.62 / step,
+        seconds_left: 0.12 * (10 - step) + 2,
+        curve: curveTo(step),
         run_id,
       };
       this.update({ status });
       if (step >= this.holdAt) return;
       if (step < 10) setTimeout(tick, 120);
       else
-        this.update({ status: READY, comparison: comparisonOf(this.data, objective), can_undo: "retrain" });
+        this.update({
+          status: READY,
+          comparison: comparisonOf(this.data, objective),
+          can_undo: "retrain",
+          models: [
+            ...this.traits.models.map((model) => ({ ...model, in_use: false })),
+            {
+              number: this.traits.models.length + 1,
+              objective,
+              phrases: this.traits.annotations.map(({ phrase }) => phrase),
+              worst: [0.115, 0.802],
+              average: [0.809, 0.931],
+              curve: curveTo(10),
+              in_use: true,
+            },
+          ],
+        });
     };
     tick();
   }
@@ -408,6 +590,9 @@ export class FakeKernel implements Model {
     return new DataView(bytes.buffer);
   }
 }
+
+/** What a sharpened phrase began with. */
+const wordsOf = (phrase: string) => phrase.replace(/, sharpened by \d+$/, "");
 
 function expectedOf({ phrase, score, direction }: Tried): Expected {
   const before = phrase === "dark" ? 0.62 : 0.115;

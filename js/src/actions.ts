@@ -1,7 +1,7 @@
 // What a person can do in a view. Each verb becomes one request to the kernel, or one trait.
 
 import { type Channel, RequestError, Superseded } from "./channel";
-import type { Annotation, Model, WidgetError } from "./model";
+import type { Annotation, Model, PhraseComparison, WidgetError } from "./model";
 import type { Store } from "./state";
 
 const TYPING_MS = 200;
@@ -35,7 +35,13 @@ export class Actions {
   async selectClass(className: string): Promise<void> {
     this.settle();
     this.commitNow();
-    this.store.patch({ pendingClass: className, scoring: false, typing: false, preview: null });
+    this.store.patch({
+      pendingClass: className,
+      scoring: false,
+      typing: false,
+      preview: null,
+      compared: null,
+    });
     const request = ++this.latest;
     this.told = false;
     await this.send("select_class", { class_name: className }, SHOW);
@@ -73,6 +79,42 @@ export class Actions {
   choose(phrase: string): void {
     this.settle();
     void this.ask(phrase, []);
+  }
+
+  /** Asks for phrases where looking for them takes long. */
+  async suggest(): Promise<void> {
+    await this.send("suggest", { class_name: this.store.state.class_name });
+  }
+
+  /** Null takes the marks away. */
+  async mark(indices: number[], has: boolean | null): Promise<void> {
+    const { phrase } = this.store.state;
+    if (phrase && indices.length) await this.send("mark", { phrase, indices, has });
+  }
+
+  sharpen(): void {
+    this.settle();
+    void this.ask(this.store.state.phrase, [], false, "sharpen");
+  }
+
+  /** Lays a phrase beside the one that is shown, or takes it away. */
+  compare(phrase: string | null): void {
+    this.store.patch({ compared: phrase });
+  }
+
+  /** Null when it came to nothing, or when another comparison was asked for since. */
+  async comparison(first: string, second: string): Promise<PhraseComparison | null> {
+    const fields = { class_name: this.store.state.class_name, first, second };
+    try {
+      const { result } = await this.channel.request<PhraseComparison & { stale?: boolean }>(
+        "compare_phrases",
+        fields,
+        { lane: "compare" },
+      );
+      return result.stale ? null : result;
+    } catch {
+      return null;
+    }
   }
 
   /** What was typed so far counts as tried. */
@@ -136,6 +178,19 @@ export class Actions {
     await this.send("undo");
   }
 
+  async redo(): Promise<void> {
+    await this.send("redo");
+  }
+
+  async switch({ class_name, phrase }: Annotation, on: boolean): Promise<void> {
+    await this.send("switch", { class_name, phrase, on });
+  }
+
+  /** 0 is the model as it was before any retraining. */
+  async useModel(number: number): Promise<void> {
+    await this.send("use_model", { number });
+  }
+
   dismissError(): void {
     this.store.patch({ error: null });
   }
@@ -158,14 +213,14 @@ export class Actions {
   }
 
   /** Half a word that the encoder does not know is no error yet: `typed` ones wait until typing rests. */
-  private async ask(text: string, instead_of: string[], typed = false): Promise<void> {
+  private async ask(text: string, instead_of: string[], typed = false, type = "score"): Promise<void> {
     const { pendingClass, class_name } = this.store.state;
     this.commitNow();
     const request = ++this.latest;
     this.store.patch({ scoring: true, typing: typed, preview: null });
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
     this.told = false;
-    const outcome = await this.attempt("score", fields, SHOW);
+    const outcome = await this.attempt(type, fields, SHOW);
     if (this.latest !== request) return;
     this.store.patch({ scoring: false, typing: false });
     if (outcome === "superseded") return;

@@ -44,8 +44,37 @@ export interface Tried {
   p_value: number | null;
   best: boolean;
   kept: boolean;
+  /** Accuracies without and with the phrase; null while it has not been compared, not there in a report. */
+  sides?: [number | null, number | null] | null;
   /** Null while it is being worked out; not there where that is not done unasked. */
   expected?: Expected | null;
+}
+
+/** Phrases that nobody typed yet. */
+export interface Suggestions {
+  /** "ask": it takes long and nobody asked for it yet; "none": there is nothing to describe. */
+  state: "ready" | "pending" | "ask" | "none";
+  /** What the best of as many meaningless phrases would score one time in twenty. */
+  noise_line: number | null;
+  sentence: string;
+  /** The highest score first. */
+  phrases: { phrase: string; score: number; above_noise: boolean }[];
+}
+
+/** Rows of validation images that were marked for the phrase that is shown. */
+export interface Marks {
+  has: number[];
+  has_not: number[];
+}
+
+export interface PhraseComparison {
+  first: { phrase: string; score: number };
+  second: { phrase: string; score: number };
+  /** Row by row: with the first phrase, then without it; with the second, then without it. */
+  cells: { name: string; size: number; accuracy: number | null }[];
+  agreement: number;
+  correlation: number | null;
+  sentence: string;
 }
 
 export interface Annotation {
@@ -53,6 +82,38 @@ export interface Annotation {
   phrase: string;
   threshold: number;
   score: number | null;
+  /** Whether retraining takes it into account. */
+  active: boolean;
+  /** Whether it is the best of the active ones of its class, with which retraining slices the class. */
+  used: boolean;
+}
+
+/** What a threshold does to the images of a class; pairs are without the phrase, with it. */
+export interface Sides {
+  class_name: string;
+  phrase: string;
+  threshold: number;
+  train: [number, number];
+  val: [number, number];
+  /** Training images at or below evenly spaced thresholds from `low` to `high`. */
+  low: number;
+  high: number;
+  at_or_below: number[];
+  warnings: string[];
+}
+
+/** Iteration, loss, average and worst validation accuracy. */
+export type CurvePoint = [iteration: number, loss: number, average: number, worst: number];
+
+export interface RetrainedModel {
+  number: number;
+  objective: string;
+  phrases: string[];
+  /** Before and after. */
+  worst: [number | null, number | null];
+  average: [number | null, number | null];
+  curve: CurvePoint[];
+  in_use: boolean;
 }
 
 export interface Status {
@@ -60,6 +121,8 @@ export interface Status {
   message: string;
   fraction: number | null;
   loss: number | null;
+  seconds_left: number | null;
+  curve: CurvePoint[];
   run_id: string | number | null;
 }
 
@@ -91,6 +154,15 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Where the session is saved after every change. */
+export interface Saved {
+  folder: string;
+  /** Seconds since 1970, to the minute. */
+  at: number;
+  /** Why the latest change is not there; empty when it is. */
+  error: string;
+}
+
 export interface WidgetError {
   type: string;
   message: string;
@@ -113,7 +185,8 @@ export interface Traits {
   objective: string;
   objectives: Objective[];
   theme: Theme;
-  examples: DataView | Uint8Array | ArrayBuffer | null;
+  /** Names the examples that go with the class and the phrase; see `ExampleFeed`. */
+  examples_key: string;
   score: Score | null;
   history: Tried[];
   annotations: Annotation[];
@@ -122,6 +195,12 @@ export interface Traits {
   error: WidgetError | null;
   notes: string[];
   can_undo: string;
+  can_redo: string;
+  models: RetrainedModel[];
+  sides: Sides | null;
+  saved: Saved | null;
+  suggestions: Suggestions;
+  marks: Marks;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -134,7 +213,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "objective",
   "objectives",
   "theme",
-  "examples",
+  "examples_key",
   "score",
   "history",
   "annotations",
@@ -143,6 +222,12 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "error",
   "notes",
   "can_undo",
+  "can_redo",
+  "models",
+  "sides",
+  "saved",
+  "suggestions",
+  "marks",
 ];
 
 export interface ThumbnailItem {

@@ -1,14 +1,37 @@
 // The state of one view: what the model says, plus what only this view knows (a threshold being dragged, an
 // answer being waited for, an error). Everything shown is derived from here.
 
-import { Examples, type Split } from "./examples";
-import { type Annotation, type Listener, type Model, TRAITS, type Traits, type WidgetError } from "./model";
+import type { Examples, Split } from "./examples";
+import type { ExampleFeed } from "./feed";
+import {
+  type Annotation,
+  type Listener,
+  type Marks,
+  type Model,
+  type Sides,
+  type Suggestions,
+  TRAITS,
+  type Traits,
+  type WidgetError,
+} from "./model";
 
-export interface State extends Omit<Traits, "examples" | "threshold"> {
+/** Training images without and with the phrase, at the threshold that is shown. */
+export interface TrainingSides {
+  sizes: [number, number];
+  /** While the threshold moves they are read off a grid. */
+  exact: boolean;
+  warnings: string[];
+}
+
+export interface State extends Omit<Traits, "examples_key" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
+  /** The examples of what is shown have not come yet; those here are of what was shown before. */
+  waiting: boolean;
   /** Null without a phrase. */
   split: Split | null;
+  /** Null without a phrase, and until they have been counted. */
+  trainingSides: TrainingSides | null;
   /** The threshold now shown: dragged, else the model's, else the best. Null without a phrase. */
   threshold: number | null;
   bestThreshold: number | null;
@@ -18,37 +41,72 @@ export interface State extends Omit<Traits, "examples" | "threshold"> {
   previewing: boolean;
   pendingClass: string | null;
   scoring: boolean;
+  /** The phrase that the one that is shown is compared with. */
+  compared: string | null;
 }
 
 interface Local {
   preview: number | null;
   pendingClass: string | null;
   scoring: boolean;
+  compared: string | null;
   /** What is being scored is still being typed: its errors can wait. */
   typing: boolean;
   error: WidgetError | null;
 }
 
-const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
+const IDLE = {
+  state: "ready",
+  message: "",
+  fraction: null,
+  loss: null,
+  seconds_left: null,
+  curve: [],
+  run_id: null,
+} as Traits["status"];
+
+function trainingSidesOf(sides: Sides, threshold: number): TrainingSides {
+  if (sides.threshold === threshold) return { sizes: sides.train, exact: true, warnings: sides.warnings };
+  const { low, high, at_or_below: grid } = sides;
+  const total = sides.train[0] + sides.train[1];
+  const place = ((threshold - low) / (high - low)) * (grid.length - 1);
+  const at = Math.max(0, Math.min(grid.length - 2, Math.floor(place)));
+  const [below = 0, above = 0] = grid.slice(at, at + 2);
+  const without = Math.round(below + (above - below) * Math.max(0, Math.min(1, place - at)));
+  return { sizes: [without, total - without], exact: false, warnings: [] };
+}
+const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
+const NO_MARKS: Marks = { has: [], has_not: [] };
 
 export class Store {
-  private local: Local = { preview: null, pendingClass: null, scoring: false, typing: false, error: null };
-  private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
+  private local: Local = {
+    preview: null,
+    pendingClass: null,
+    scoring: false,
+    compared: null,
+    typing: false,
+    error: null,
+  };
+  private examples: Examples;
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
   private readonly listeners: [string, Listener][] = [];
+  private readonly unsubscribe: () => void;
   private scheduled = false;
 
   constructor(
     private readonly model: Model,
+    private readonly feed: ExampleFeed,
     private readonly readonly = false,
   ) {
+    this.examples = feed.get("") as Examples;
+    this.unsubscribe = feed.subscribe(() => this.schedule());
     this.local.error = model.get("error") ?? null;
     this.current = this.derive();
     for (const name of TRAITS) {
       this.listen(`change:${name}`, () => {
         if (name === "error") this.takeError();
-        if (name === "threshold" || name === "examples") this.local.preview = null;
+        if (name === "threshold" || name === "examples_key") this.local.preview = null;
         this.schedule();
       });
     }
@@ -75,6 +133,7 @@ export class Store {
   }
 
   dispose(): void {
+    this.unsubscribe();
     for (const [event, listener] of this.listeners) this.model.off(event, listener);
     this.subscribers.clear();
   }
@@ -104,15 +163,11 @@ export class Store {
     for (const subscriber of this.subscribers) subscriber(this.current);
   }
 
-  private examples(): Examples {
-    const raw = this.model.get("examples") ?? null;
-    if (raw !== this.decoded.raw) this.decoded = { raw, examples: Examples.decode(raw) };
-    return this.decoded.examples;
-  }
-
   private derive(): State {
     const { model, local } = this;
-    const examples = this.examples();
+    const come = this.feed.get(model.get("examples_key") ?? "");
+    const examples = come ?? this.examples;
+    this.examples = examples;
     const phrase = model.get("phrase") ?? "";
     const score = model.get("score") ?? null;
     const scored = phrase !== "" && examples.scored;
@@ -122,6 +177,8 @@ export class Store {
       : null;
     const className = model.get("class_name") ?? "";
     const annotations = model.get("annotations") ?? [];
+    const sides = model.get("sides") ?? null;
+    const counted = sides?.class_name === className && sides.phrase === phrase ? sides : null;
     const isShown = (kept: Annotation) => kept.class_name === className && kept.phrase === phrase;
     if (local.pendingClass === className) local.pendingClass = null;
     return {
@@ -142,7 +199,14 @@ export class Store {
       error: local.error,
       notes: model.get("notes") ?? [],
       can_undo: model.get("can_undo") ?? "",
+      can_redo: model.get("can_redo") ?? "",
+      models: model.get("models") ?? [],
+      trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
+      saved: model.get("saved") ?? null,
+      suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
+      marks: model.get("marks") ?? NO_MARKS,
       examples,
+      waiting: come === null,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
       bestThreshold,
@@ -150,6 +214,7 @@ export class Store {
       previewing: scored && local.preview !== null,
       pendingClass: local.pendingClass,
       scoring: local.scoring,
+      compared: local.compared,
     };
   }
 }

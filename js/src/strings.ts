@@ -2,6 +2,7 @@
 
 const percent = (value: number | null): string =>
   value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`;
+const share = (value: number | null): string => (value === null ? "–" : value.toFixed(2));
 const count = (n: number): string => n.toLocaleString("en-US");
 const images = (n: number): string => (n === 1 ? "1 image" : `${count(n)} images`);
 
@@ -22,7 +23,15 @@ export const strings = {
   widget: "Clarify: correct an image classifier in words",
   undo: "Undo",
   undoWhat: (what: string) => `Undo: ${what}`,
+  redo: "Redo",
+  redoWhat: (what: string) => `Redo: ${what}`,
   dismiss: "Dismiss",
+  saved: (time: string, folder: string) => `Saved ${time} in ${folder}`,
+  savedHelp: (folder: string, time: string) =>
+    `Every change is saved in ${folder}, the last at ${time}. Session.load opens it again.`,
+  notSaved: (reason: string) => `Not saved: ${reason}`,
+  notSavedHelp: (folder: string, time: string, reason: string) =>
+    `Since ${time} nothing could be saved in ${folder}: ${reason}. Nothing is lost while the kernel runs, and the next change tries again.`,
   notes: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
 
   classHeading: "Class",
@@ -53,9 +62,51 @@ export const strings = {
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
-    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another.",
+    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand” in capitals join phrases.",
+
+  suggestionsHeading: "Worth a try",
+  suggestionScore: (phrase: string, score: number) => `${phrase}, Error Score ${score.toFixed(2)}`,
+  noiseLine: (line: number) => `Chance alone: ${line.toFixed(2)}`,
+  noneAboveNoise: "No phrase does better than chance.",
+  suggest: "Suggest phrases",
+  suggesting: "Looking for phrases…",
+
+  hasIt: "Marked: has it",
+  hasItNot: "Marked: has it not",
+  markQuestion: (phrase: string) => `Does it have “${phrase}”?`,
+  markHas: "+ Has it",
+  markHasNot: "− Has it not",
+  hasMark: "+ has it",
+  hasNotMark: "− has not",
+  markHint: "Misunderstood? Mark single images: key + has it, key − has it not, or open one.",
+  marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
+  sharpen: "Sharpen",
+  sharpenHelp: (phrase: string) =>
+    `Turn “${phrase}” towards the images that have it. Its score then leaves the marked images out.`,
+  forgetMarks: "Forget marks",
+
+  compareWith: (phrase: string) => `Compare “${phrase}” with the phrase shown`,
+  comparedHeading: (first: string, second: string) => `“${first}” beside “${second}”`,
+  closeComparison: "Close the comparison",
+  with: (phrase: string) => `with “${phrase}”`,
+  without: "without",
+  comparedShare: (accuracy: number | null) =>
+    accuracy === null ? "–" : `${(100 * accuracy).toFixed(0)}\u00a0%`,
+  worstCell: "worst",
+  comparedCell: (accuracy: number | null, size: number) =>
+    size ? `${percent(accuracy)} of ${images(size)} right` : "no images",
+  agreement: (share: number, correlation: number | null) =>
+    `They agree on ${(100 * share).toFixed(0)} % of the images${
+      correlation === null ? "" : `; correlation ${correlation.toFixed(2).replace("-", "−")}`
+    }.`,
+  join: "Join them",
+  joinTry: (phrase: string) => `Score “${phrase}”`,
 
   historyHeading: "Tried so far",
+  newestFirst: "Newest first",
+  bestFirst: "Best first",
+  sides: (without: number | null, having: number | null) =>
+    `right: ${share(without)} without, ${share(having)} with`,
   best: "best",
   kept: "kept",
   rightSide: "often right",
@@ -76,6 +127,10 @@ export const strings = {
   annotationsHeading: "Kept corrections",
   annotationsEmpty: "Keep a phrase, then retrain with it.",
   remove: (phrase: string, className: string) => `Remove “${phrase}” from ${className}`,
+  switchOn: (phrase: string, className: string) => `Retrain with “${phrase}” for ${className}`,
+  notUsed: "not used",
+  notUsedHelp: "Another kept phrase of this class has a higher Error Score; retraining uses that one.",
+  off: "off",
   annotationTitle: (className: string, phrase: string, threshold: number) =>
     `${className}: “${phrase}” above ${similarity(threshold)}`,
 
@@ -84,6 +139,23 @@ export const strings = {
   cancel: "Cancel",
   retraining: "Retraining",
   loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
+  secondsLeft: (seconds: number) => (seconds < 1 ? "under 1 s left" : `${Math.round(seconds)} s left`),
+  curveWorst: "worst slice",
+  curveAverage: "average",
+  curveLoss: "loss",
+  curveHeading: "On validation, while it trained",
+  curveSpoken: (first: number, last: number, average: number) =>
+    `Validation accuracy of the worst slice went from ${percent(first)} to ${percent(last)}; the average is now ${percent(average)}.`,
+
+  modelsHeading: "Models",
+  modelOriginal: "Original",
+  modelOriginalHelp: "The model as it was before any retraining",
+  modelNumber: (number: number) => `${count(number)}`,
+  modelPhrases: (phrases: string[]) => phrases.map((phrase) => `“${phrase}”`).join(", "),
+  modelWorst: "worst",
+  modelChange: (before: number | null, after: number | null) => `${percent(before)} → ${percent(after)}`,
+  modelSpoken: (number: number, objective: string, phrases: string[], change: string) =>
+    `Model ${number}, ${objective}${phrases.length ? `, with ${phrases.join(", ")}` : ""}: worst ${change}`,
 
   comparisonHeading: "Before and after",
   comparisonCaption: (objective: string, split: string) =>
@@ -127,6 +199,12 @@ export const strings = {
   thresholdBestHelp: "Return to the threshold with the best Error Score",
   sideWithout: "without",
   sideWith: "with",
+
+  sidesCaption: "Images on each side of the threshold",
+  training: "Training",
+  validation: "Validation",
+  about: (n: number) => `about ${count(n)}`,
+  count,
 
   right: "Right",
   wrong: "Wrong",

@@ -36,10 +36,12 @@ async function reportState(): Promise<ReportState> {
       phrase: phrase as string,
       threshold: kernel.get("threshold"),
       score: kernel.get("score") as Score | null,
-      examples_base64: base64(kernel.get("examples") as DataView),
+      examples_base64: base64(kernel.examples),
     });
   }
-  const annotations = [{ class_name: "square", phrase: "red", threshold: 0.2, score: 0.7 }];
+  const annotations = [
+    { class_name: "square", phrase: "red", threshold: 0.2, score: 0.7, active: true, used: true },
+  ];
   return {
     dataset_name: "Sprites",
     classes: kernel.get("classes"),

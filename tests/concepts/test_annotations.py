@@ -108,3 +108,15 @@ def test_an_annotation_without_a_finite_threshold_is_an_error(threshold):
 def test_a_score_outside_its_range_is_an_error(score):
     with pytest.raises(DataError, match=r"(?i)score"):
         Annotation("square", "red", 0.1, score)
+
+
+def test_annotations_of_the_first_version_are_read_as_switched_on():
+    entry = {"class_name": "square", "phrase": "red", "threshold": 0.25, "score": 0.5}
+    old = {"format": "clarify_widget annotations", "version": 1, "annotations": [entry]}
+    assert list(Annotations.from_dict(old)) == [Annotation("square", "red", 0.25, score=0.5)]
+
+
+def test_the_best_of_a_class_is_looked_for_among_those_that_are_switched_on():
+    best, other = Annotation("a", "x", 0.1, 0.9, active=False), Annotation("a", "y", 0.1, 0.2)
+    assert list(Annotations([best, other]).best_per_class()) == [other]
+    assert not Annotations([best]).best_per_class()

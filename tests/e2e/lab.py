@@ -28,8 +28,9 @@ BROWSER_ARGUMENTS = [
     "--disable-quic",
 ]
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "docmanager-extension/plugin": {"autosave": False},
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 STARTUP_TIMEOUT = 90  # seconds
 PATIENCE = 60_000  # milliseconds; a busy machine is no fault
@@ -93,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def jupyter_environment(root: Path) -> dict[str, str]:
     """Environment that keeps every file of Jupyter's inside ``root``."""
     for name, settings in SETTINGS.items():
-        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path = root / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
     folders = {
@@ -351,6 +352,12 @@ class NotebookPage:
 
     def hide_side_panels(self) -> None:
         self._evaluate("app.shell.collapseLeft(); app.shell.collapseRight();")
+
+    def wait_until_restarted(self) -> None:
+        """Wait for JupyterLab to notice that the kernel died, and to start it again."""
+        dialog = self.page.locator(".jp-Dialog", has_text="It will restart automatically")
+        dialog.locator(".jp-mod-accept").click()
+        self.wait_until_ready()
 
     def reload(self) -> None:
         """Reload the page; the kernel and what it holds live on."""

@@ -13,10 +13,11 @@ from clarify_widget.datasets import from_arrays
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError
 from clarify_widget.session import expected
+from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.session import Comparison
@@ -51,11 +52,16 @@ def drawing(is_round: bool, is_red: bool) -> Image.Image:
     return image
 
 
-def shapes(class_names: Sequence[str] = ("square", "oval"), seed: int = 0, **parts: Any) -> Any:
+def shapes(
+    class_names: Sequence[str] = ("square", "oval"),
+    seed: int = 0,
+    sizes: Mapping[str, int] = SIZES,
+    **parts: Any,
+) -> Any:
     """Squares that are mostly blue against ovals that are mostly red; colour is the easier axis."""
     rng = np.random.default_rng(seed)
     columns: dict[str, list[Any]] = {"labels": [], "images": [], "embeddings": [], "split": [], "groups": []}
-    for split, size in SIZES.items():
+    for split, size in sizes.items():
         is_round = rng.integers(0, 2, size)
         agrees = rng.random(size) < (0.95 if split == "train" else 0.6)
         is_red = np.where(agrees, is_round, 1 - is_round)
@@ -93,7 +99,7 @@ class WaitingSession(Session):
     def retrain(
         self,
         objective: str = "slice_balanced",
-        progress: Callable[[FitProgress], None] | None = None,
+        progress: Callable[[RetrainProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         **settings: Any,
     ) -> Comparison:
@@ -103,7 +109,7 @@ class WaitingSession(Session):
             if cancelled is not None and cancelled():
                 raise CancelledError("Retraining was cancelled.")
             if progress is not None:
-                progress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)))
+                progress(RetrainProgress(FitProgress(step, 0.5, 0.1, min(0.9, step / 100)), None, ()))
         return super().retrain(objective, progress, cancelled, **settings)
 
 

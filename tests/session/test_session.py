@@ -4,7 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest, ks_2samp
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import clarify_widget as cw
@@ -17,6 +20,7 @@ from clarify_widget.errors import (
     ScoreError,
     UnknownClassError,
 )
+from clarify_widget.session import curve as curve_module
 from tests.session.planted import planted_dataset, planted_encoder
 
 
@@ -115,6 +119,117 @@ def test_undo_takes_back_one_step_at_a_time_and_keeps_the_history(session):
     assert not session.annotations
     assert session.undo() == ""
     assert [tried.phrase for tried in session.history("square")] == ["red"]
+
+
+def test_redo_does_again_what_was_taken_back_until_another_step_is_taken(session):
+    session.annotate("square", "red")
+    session.switch("square", "red", on=False)
+    session.switch("square", "red", on=True)
+    session.retrain()
+    done = [session.undo() for _ in range(4)]
+    assert done == ["Retrain", "Switch “red” on", "Switch “red” off", "Keep “red”"]
+    assert session.redoable == "Keep “red”"
+    assert [session.redo() for _ in range(5)] == [*reversed(done), ""]
+    assert session.retrained is session.models[0].head
+
+    session.undo()
+    session.remove("square", "red")
+    assert session.redo() == session.redoable == ""
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.sampled_from(["keep", "other", "off", "on", "remove", "undo", "redo"]), max_size=20))
+def test_undo_and_redo_walk_one_line_of_states(steps):
+    session = cw.Session(planted_dataset(), planted_encoder())
+    session.fit()
+    line, at = [session.annotations], 0
+    for step in steps:
+        before = session.annotations
+        try:
+            {
+                "keep": lambda: session.annotate("square", "red"),
+                "other": lambda: session.annotate("square", "noise"),
+                "off": lambda: session.switch("square", "red", on=False),
+                "on": lambda: session.switch("square", "red", on=True),
+                "remove": lambda: session.remove("square", "red"),
+                "undo": session.undo,
+                "redo": session.redo,
+            }[step]()
+        except DataError:
+            assert session.annotations is before
+            continue
+        if step == "undo":
+            at = max(0, at - 1)
+        elif step == "redo":
+            at = min(len(line) - 1, at + 1)
+        elif session.annotations is not before:
+            line, at = [*line[: at + 1], session.annotations], at + 1
+        assert session.annotations is line[at]
+        assert bool(session.undoable) == (at > 0)
+        assert bool(session.redoable) == (at < len(line) - 1)
+
+
+def test_a_phrase_that_is_switched_off_is_kept_but_not_retrained_with(session):
+    session.annotate("square", "noise")
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    everything = session.retrain()
+    session.switch("square", "red", on=False)
+    session.retrain()
+    assert [kept.phrase for kept in session.retraining.annotations] == ["noise", "red"]
+    session.switch("square", "noise", on=False)
+    session.switch("oval", "red", on=False)
+    assert len(session.annotations) == 3
+    with pytest.raises(NotFittedError, match="switched on"):
+        session.retrain()
+    with pytest.raises(NotFittedError, match="switched on"):
+        session.sample_weights()
+    with pytest.raises(DataError, match="is not kept"):
+        session.switch("oval", "blue", on=True)
+
+    session.switch("square", "red", on=True)
+    session.switch("oval", "red", on=True)
+    assert session.retrain().after.average == everything.after.average
+
+
+def test_every_model_can_be_returned_to_and_that_can_be_undone(session):
+    session.annotate("square", "red")
+    first = session.retrain()
+    second = session.retrain("class_balanced")
+    assert [model.number for model in session.models] == [1, 2]
+
+    session.use_model(1)
+    assert session.compare() is first
+    assert session.undo() == "Return to model 1"
+    assert session.compare() is second
+    session.use_model(0)
+    assert session.retrained is None
+    assert session.undo() == "Return to the original model"
+    assert session.undo() == "Retrain"
+    session.use_model(2)
+    assert session.compare() is second
+    with pytest.raises(DataError, match="models 0 to 2; got 3"):
+        session.use_model(3)
+
+
+def test_the_curve_ends_where_the_new_head_stands_on_validation(session, monkeypatch):
+    monkeypatch.setattr(curve_module, "SHARE", np.inf)  # at every iteration, however long it takes
+    session.annotate("square", "red")
+    session.annotate("oval", "red")
+    steps = []
+    session.retrain(progress=steps.append)
+    curve = session.retraining.curve
+    assert steps[-1].curve == curve
+    assert [point.iteration for point in curve] == sorted({point.iteration for point in curve})
+    assert all(0 <= point.worst <= point.average <= 1 for point in curve)
+    assert all(step.seconds_left is None or step.seconds_left >= 0 for step in steps)
+
+    val = session.dataset.val
+    right = session.retrained.predict(val.features) == val.labels
+    splits = [session.split(kept.class_name, kept.phrase, kept.threshold) for kept in session.annotations]
+    parts = [right[split.indices[split.has == side]] for split in splits for side in (False, True)]
+    assert curve[-1].average == right.mean()
+    assert curve[-1].worst == min(part.mean() for part in parts)
 
 
 def test_cancelled_retraining_changes_nothing(session):
@@ -256,6 +371,35 @@ def test_predictions_from_outside_need_no_head():
     assert session.retrain().split == "val"
     with pytest.raises(NotFittedError, match="no predictions for test"):
         session.predictions("test")
+
+
+@pytest.mark.parametrize("given_as", ["head", "predictions"])
+def test_any_model_of_the_features_can_be_reviewed(given_as):
+    planted = planted_dataset()
+    forest = RandomForestClassifier(20, random_state=0).fit(
+        planted.train.embeddings, np.array(planted.class_names)[planted.train.labels]
+    )
+    session = cw.Session(planted, planted_encoder(), **{given_as: forest})
+    session.fit()
+    named = np.array(planted.class_names)[session.predictions("test")]
+    assert named.tolist() == forest.predict(planted.test.embeddings).tolist()
+    session.annotate("square", "red")
+    assert session.retrain().split == "test"
+
+
+def test_predictions_come_as_names_or_scores():
+    planted = planted_dataset()
+    classes = 1 - planted.val.labels
+    shares = np.where(np.arange(2) == classes[:, None], 0.75, 0.25)
+    for predictions in (classes, np.array(planted.class_names)[classes], shares, np.log(shares)):
+        session = cw.Session(planted, planted_encoder(), predictions={"val": predictions})
+        session.fit()
+        assert session.predictions("val").tolist() == classes.tolist()
+    assert session.dataset.val.confidences is None
+    session = cw.Session(planted, planted_encoder(), predictions=shares)
+    assert set(session.dataset.val.confidences) == {0.75}
+    with pytest.raises(DataError, match=r"val predictions of shape \(400, 3\)"):
+        cw.Session(planted, planted_encoder(), predictions=np.zeros((400, 3)))
 
 
 def test_head_and_predictions_together_are_refused():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from clarify_widget.datasets.scenes.phrases import read
+from clarify_widget.datasets.scenes.phrases import CONCEPT_NAMES, read
 from clarify_widget.encoders.demo.model import load_model, preprocess_settings, tokenizer
 from clarify_widget.encoders.open_clip import OpenClipEncoder
 
@@ -21,6 +21,11 @@ class DemoEncoder(OpenClipEncoder):
     def __init__(self, *, device: str = "cpu") -> None:
         preprocess = image_transform_v2(PreprocessCfg(**preprocess_settings()), is_train=False)
         super().__init__(load_model(), preprocess, tokenizer(), name="demo", device=device)
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The plainest phrase for each thing that the model can see."""
+        return CONCEPT_NAMES
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Return the words that the model never learned; all of them when none names anything it can see."""

@@ -1,6 +1,8 @@
 import { Actions } from "../actions";
 import type { Channel } from "../channel";
 import { h } from "../dom";
+import type { ExampleFeed } from "../feed";
+import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
@@ -16,15 +18,21 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
+import { markedImages } from "./marks";
+import { modelList } from "./models";
 import { phraseBox } from "./phrase";
+import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
+import { sideSizes } from "./sides";
+import { suggestionChips } from "./suggestions";
 import { tooltip } from "./tooltip";
 import type { Tools, View } from "./view";
 
 export interface MountOptions {
   model: Model;
   channel: Channel;
+  feed: ExampleFeed;
   thumbnails: Thumbnails;
   /** A report: no kernel, nothing to change but the phrase shown and the threshold. */
   readonly?: boolean;
@@ -33,28 +41,40 @@ export interface MountOptions {
 /** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
 export function mount(
   el: HTMLElement,
-  { model, channel, thumbnails, readonly = false }: MountOptions,
+  { model, channel, feed, thumbnails, readonly = false }: MountOptions,
 ): () => void {
-  const store = new Store(model, readonly);
+  const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
-  const dialog = originalDialog(channel);
+  const dialog = originalDialog(channel, actions);
   const tip = tooltip();
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
 
   const top: View[] = [headerBar(tools), errorAlert(tools)];
-  const say: View[] = [classPicker(tools), phraseBox(tools), scoreCard(tools), historyList(tools)];
+  const asking = readonly ? [] : [suggestionChips(tools)];
+  const comparing = readonly ? [] : [phraseComparison(tools)];
+  const say: View[] = [
+    classPicker(tools),
+    phraseBox(tools),
+    ...asking,
+    scoreCard(tools),
+    ...(readonly ? [] : [markedImages(tools)]),
+    historyList(tools),
+    ...comparing,
+  ];
   const look: View[] = [
     histogramPlot(tools),
+    sideSizes(),
     imageGrid(tools, true),
     imageGrid(tools, false),
     changedImages(tools),
   ];
-  const mend: View[] = [annotationList(tools), ...(readonly ? [] : [retrainPanel(tools)]), comparisonTable()];
+  const correct = readonly ? [] : [retrainPanel(tools), modelList(tools)];
+  const mend: View[] = [annotationList(tools), ...correct, comparisonTable()];
   const views = [...top, ...say, ...look, ...mend];
-  const [histogram, left, right, changed] = look.map((view) => view.root);
+  const [histogram, sides, left, right, changed] = look.map((view) => view.root);
 
   const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
-  const explore = h("div", {}, histogram, h("div", { class: "cw-grids" }, left, right));
+  const explore = h("div", {}, histogram, sides, h("div", { class: "cw-grids" }, left, right));
   const root = h(
     "div",
     { class: "cw-root", role: "region", "aria-label": strings.widget, "data-lm-suppress-shortcuts": "true" },
@@ -75,13 +95,15 @@ export function mount(
   );
   el.append(root);
 
+  const letFocusGo = keepFocus(root);
   const theme = watchTheme(root, () => store.state.theme);
   let chosen: Theme | null = null;
   let frame = 0;
 
   /** Tells tests and benchmarks what can be seen now. */
-  function markPainted({ class_name, phrase }: State): void {
+  function markPainted({ class_name, phrase, waiting }: State): void {
     cancelAnimationFrame(frame);
+    if (waiting) return;
     frame = requestAnimationFrame(() => {
       root.dataset.cwPainted = `${class_name}|${phrase}`;
     });
@@ -94,6 +116,7 @@ export function mount(
     explore.hidden = state.class_name === "";
     explore.setAttribute("aria-busy", String(state.pendingClass !== null || state.scoring));
     for (const view of views) view.update(state);
+    dialog.update(state);
     markPainted(state);
   });
   actions.hello();
@@ -101,6 +124,7 @@ export function mount(
   return () => {
     cancelAnimationFrame(frame);
     theme.stop();
+    letFocusGo();
     store.dispose();
     actions.dispose();
     dialog.dispose();

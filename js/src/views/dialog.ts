@@ -1,6 +1,9 @@
+import type { Actions } from "../actions";
 import { type Channel, RequestError, Superseded } from "../channel";
 import { h, icon, setText } from "../dom";
+import { isMarkable, markOfKey, marksByRow } from "../marking";
 import type { Original } from "../model";
+import type { State } from "../state";
 import { strings } from "../strings";
 import { blobUrl } from "../thumbnails";
 import type { Shown } from "./view";
@@ -8,11 +11,12 @@ import type { Shown } from "./view";
 export interface OriginalDialog {
   readonly root: HTMLDialogElement;
   open(images: Shown[], at: number): void;
+  update(state: State): void;
   dispose(): void;
 }
 
 /** The original image with what is known of it; the arrow keys step to its neighbours. */
-export function originalDialog(channel: Channel): OriginalDialog {
+export function originalDialog(channel: Channel, actions: Actions): OriginalDialog {
   const picture = h("img", { class: "cw-original", alt: "" });
   const message = h("p", { class: "cw-quiet cw-original-message" });
   const title = h("h2", { class: "cw-dialog-title" });
@@ -23,6 +27,20 @@ export function originalDialog(channel: Channel): OriginalDialog {
       { class: "cw-icon-button", type: "button", "aria-label": label, title: label, onclick: act },
       icon(name),
     );
+  const markButton = (has: boolean) =>
+    h(
+      "button",
+      {
+        class: "cw-button",
+        type: "button",
+        "data-testid": has ? "mark-has" : "mark-has-not",
+        onclick: () => mark(current(has) ? null : has),
+      },
+      has ? strings.markHas : strings.markHasNot,
+    );
+  const markButtons = [markButton(true), markButton(false)] as const;
+  const question = h("span", { class: "cw-muted" });
+  const marking = h("div", { class: "cw-row-of-buttons" }, question, ...markButtons);
   const previous = button("left", strings.previous, () => step(-1));
   const next = button("right", strings.next, () => step(1));
   const root = h(
@@ -37,6 +55,8 @@ export function originalDialog(channel: Channel): OriginalDialog {
       onkeydown: (event: KeyboardEvent) => {
         if (event.key === "ArrowLeft") step(-1);
         else if (event.key === "ArrowRight") step(1);
+        const has = markOfKey(event.key, images[at]);
+        if (has !== undefined) mark(has);
         // Escape and arrows belong to the dialog, not to the notebook below it.
         event.stopPropagation();
       },
@@ -45,7 +65,7 @@ export function originalDialog(channel: Channel): OriginalDialog {
       "div",
       { class: "cw-dialog-body" },
       h(
-        "header",
+        "div",
         { class: "cw-dialog-header" },
         title,
         previous,
@@ -54,12 +74,33 @@ export function originalDialog(channel: Channel): OriginalDialog {
       ),
       h("div", { class: "cw-original-frame" }, picture, message),
       facts,
+      marking,
     ),
   );
   let images: Shown[] = [];
   let at = 0;
   let url: string | null = null;
   let from: HTMLElement | null = null;
+  let last: State | null = null;
+
+  function mark(has: boolean | null): void {
+    const shown = images[at];
+    if (shown) void actions.mark([shown.index], has);
+  }
+
+  function current(has: boolean): boolean {
+    const row = images[at]?.index ?? -1;
+    return last !== null && marksByRow(last.marks).get(row) === has;
+  }
+
+  function showMarks(): void {
+    const shown = images[at];
+    marking.hidden = !shown || !isMarkable(shown) || !last?.phrase;
+    setText(question, strings.markQuestion(last?.phrase ?? ""));
+    markButtons.forEach((one, not) => {
+      one.setAttribute("aria-pressed", String(current(not === 0)));
+    });
+  }
 
   function clear(): void {
     if (url) URL.revokeObjectURL(url);
@@ -97,6 +138,7 @@ export function originalDialog(channel: Channel): OriginalDialog {
     previous.disabled = at === 0;
     next.disabled = at === images.length - 1;
     describe(shown, null);
+    showMarks();
     setText(message, strings.loadingOriginal);
     message.hidden = !picture.hidden;
     try {
@@ -138,6 +180,10 @@ export function originalDialog(channel: Channel): OriginalDialog {
       picture.hidden = true;
       if (!root.open) root.showModal();
       void load();
+    },
+    update(state) {
+      last = state;
+      if (root.open) showMarks();
     },
     dispose() {
       if (root.open) root.close();

@@ -1,5 +1,6 @@
 import { afterPaint, h, setText } from "../dom";
 import { wilson } from "../examples";
+import { marksByRow } from "../marking";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { Tiles } from "./tiles";
@@ -111,13 +112,15 @@ export function imageGrid(tools: Tools, left: boolean): View {
   }
 
   function showTiles(state: State, content: Content): void {
-    const { examples, split } = state;
+    const { examples, split, marks } = state;
+    const marked = marksByRow(marks);
     const images: Shown[] = examples.page(content.side, split?.position ?? 0, limit).map((at) => ({
       split: "val",
       index: examples.index[at] as number,
       label: state.class_name,
       correct: examples.correct[at] === 1,
       similarity: split ? (examples.similarity[at] as number) : null,
+      marked: marked.get(examples.index[at] as number),
     }));
     tiles.show(images, `${content.title}: ${content.summary}`);
     const rest = content.size - images.length;
@@ -131,9 +134,16 @@ export function imageGrid(tools: Tools, left: boolean): View {
       const now = `${state.class_name}|${state.phrase}`;
       if (now !== shownFor) limit = PAGE;
       shownFor = now;
-      if (last?.examples === state.examples && last.split === state.split && last.phrase === state.phrase)
+      const sameMarks = last?.marks === state.marks;
+      if (
+        sameMarks &&
+        last?.examples === state.examples &&
+        last.split === state.split &&
+        last.phrase === state.phrase
+      )
         return;
       const sameSplit =
+        sameMarks &&
         last !== null &&
         last.examples === state.examples &&
         last.phrase === state.phrase &&

@@ -37,7 +37,7 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
     class: tried.direction >= 0 ? "cw-bar-fill" : "cw-bar-fill cw-bar-right",
     style: `width:${(100 * tried.score).toFixed(1)}%`,
   });
-  const { expected } = tried;
+  const { expected, sides } = tried;
   return [
     h("span", { class: "cw-tried-phrase" }, tried.phrase),
     tried.best ? h("span", { class: "cw-tag cw-tag-star" }, icon("star"), strings.best) : null,
@@ -47,6 +47,7 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
     tried.direction >= 0 ? null : h("span", { class: "cw-tag" }, strings.rightSide),
     h("span", { class: "cw-bar", "aria-hidden": "true" }, bar),
     h("span", { class: "cw-number" }, tried.score.toFixed(2)),
+    sides ? h("span", { class: "cw-sides" }, strings.sides(...sides)) : null,
     expected || (expected === null && !readonly) ? expectedLine(expected) : null,
   ];
 }
@@ -54,66 +55,111 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
 /** One phrase. It stays where it is, with its focus, when more becomes known of it. */
 class Row {
   readonly root: HTMLElement;
+  private readonly choose: HTMLElement;
+  private readonly compare: HTMLElement | null;
   private shown = "";
 
-  constructor(phrase: string, choose: (phrase: string) => void) {
-    this.root = h("button", {
+  constructor({ actions, readonly }: Tools, phrase: string, isCompared: () => boolean) {
+    this.choose = h("button", {
       class: "cw-tried",
       type: "button",
       "data-testid": "history-item",
       "data-phrase": phrase,
-      onclick: () => choose(phrase),
+      onclick: () => actions.choose(phrase),
     });
+    const label = strings.compareWith(phrase);
+    this.compare = readonly
+      ? null
+      : h(
+          "button",
+          {
+            class: "cw-icon-button cw-compare",
+            type: "button",
+            "aria-label": label,
+            title: label,
+            "data-testid": "compare",
+            "data-phrase": phrase,
+            onclick: () => actions.compare(isCompared() ? null : phrase),
+          },
+          icon("columns"),
+        );
+    this.root = h("div", { class: "cw-tried-row" }, this.choose, this.compare);
   }
 
   update(tried: Tried, readonly: boolean): void {
     const all = JSON.stringify(tried);
     if (all === this.shown) return;
     this.shown = all;
-    this.root.title = strings.chance(tried.p_value);
-    this.root.dataset.best = String(tried.best);
-    this.root.replaceChildren(...parts(tried, readonly).filter((part) => part !== null));
+    this.choose.title = strings.chance(tried.p_value);
+    this.choose.dataset.best = String(tried.best);
+    this.choose.replaceChildren(...parts(tried, readonly).filter((part) => part !== null));
+  }
+
+  mark(current: boolean, compared: boolean): void {
+    this.choose.setAttribute("aria-current", String(current));
+    this.compare?.setAttribute("aria-pressed", String(compared));
+    this.compare?.classList.toggle("cw-not-now", current);
+    this.compare?.toggleAttribute("disabled", current);
   }
 }
 
-export function historyList({ actions, readonly }: Tools): View {
+export function historyList(tools: Tools): View {
+  const { readonly } = tools;
   const list = h("div", { class: "cw-history" });
+  const order = h("button", {
+    class: "cw-link",
+    type: "button",
+    "data-testid": "history-order",
+    onclick: () => {
+      bestFirst = !bestFirst;
+      if (shown) show(shown);
+    },
+  });
   const root = h(
     "section",
     { class: "cw-section", hidden: true },
-    h("h2", { class: "cw-heading" }, strings.historyHeading),
+    h(
+      "header",
+      { class: "cw-history-header" },
+      h("h2", { class: "cw-heading" }, strings.historyHeading),
+      order,
+    ),
     list,
   );
   let shown: Tried[] | null = null;
   let rows = new Map<string, Row>();
+  let compared: string | null = null;
+  let bestFirst = false;
 
   function show(history: Tried[]): void {
+    order.hidden = history.length < 2;
+    order.textContent = bestFirst ? strings.bestFirst : strings.newestFirst;
     const next = new Map<string, Row>();
-    for (const tried of history) {
-      const row = rows.get(tried.phrase) ?? new Row(tried.phrase, (phrase) => actions.choose(phrase));
+    const ordered = bestFirst ? [...history].sort((a, b) => b.score - a.score) : history;
+    for (const tried of ordered) {
+      const { phrase } = tried;
+      const row = rows.get(phrase) ?? new Row(tools, phrase, () => compared === phrase);
       row.update(tried, readonly);
-      next.set(tried.phrase, row);
+      next.set(phrase, row);
     }
     const same = [...next.keys()].join("\n") === [...rows.keys()].join("\n");
     rows = next;
     if (same) return;
-    const active = (list.getRootNode() as Document | ShadowRoot).activeElement;
-    const focused = [...rows.values()].find((row) => row.root === active);
+    const active = (list.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null;
     list.replaceChildren(...[...rows.values()].map((row) => row.root));
-    focused?.root.focus();
+    if (active && list.contains(active)) active.focus();
   }
 
   return {
     root,
     update(state: State) {
       root.hidden = state.history.length === 0;
+      compared = state.compared;
       if (state.history !== shown) {
         shown = state.history;
         show(shown);
       }
-      for (const [phrase, row] of rows) {
-        row.root.setAttribute("aria-current", String(phrase === state.phrase));
-      }
+      for (const [phrase, row] of rows) row.mark(phrase === state.phrase, phrase === compared);
     },
   };
 }

@@ -9,7 +9,7 @@ function prediction({ correct, changed }: Shown, predicted: string | undefined):
     return predicted ? [`${strings.predictedBefore}: ${predicted}`, now] : [now];
   }
   if (!predicted) return correct ? [] : [strings.wrongMark];
-  return [`${strings.predicted}: ${predicted}${correct ? "" : ` (${strings.wrongMark})`}`];
+  return [`${strings.predicted}: ${predicted}${correct ? "" : `, ${strings.wrongMark}`}`];
 }
 
 /** What is known of an image, one line each. */
@@ -20,6 +20,7 @@ export function describe(shown: Shown, thumbnail: Thumbnail | null): string[] {
   if (shown.similarity !== null) {
     lines.push(`${strings.similarityLabel}: ${strings.similarity(shown.similarity)}`);
   }
+  if (shown.marked !== undefined) lines.push(shown.marked ? strings.hasIt : strings.hasItNot);
   if (thumbnail && !thumbnail.url) {
     lines.push(thumbnail.readable ? strings.notInReport : strings.unreadable);
   }
@@ -62,8 +63,9 @@ export class Tile {
   }
 
   update(shown: Shown): void {
-    const { correct, similarity } = this.shown;
-    if (this.drawn && correct === shown.correct && similarity === shown.similarity) return;
+    const { correct, similarity, marked: has } = this.shown;
+    const same = correct === shown.correct && similarity === shown.similarity && has === shown.marked;
+    if (this.drawn && same) return;
     this.drawn = true;
     this.shown = shown;
     const wrong = !shown.correct;
@@ -73,11 +75,24 @@ export class Tile {
     if (wrong && !marked) {
       this.root.append(h("span", { class: "cw-mark" }, icon("cross"), strings.wrongMark));
     } else if (!wrong) marked?.remove();
+    this.badge(shown.marked);
     this.relabel();
   }
 
   dispose(): void {
     this.stop();
+  }
+
+  private badge(has: boolean | undefined): void {
+    this.root.querySelector(".cw-has")?.remove();
+    if (has === undefined) return;
+    const badge = h(
+      "span",
+      { class: "cw-has", "data-testid": "has" },
+      has ? strings.hasMark : strings.hasNotMark,
+    );
+    badge.classList.toggle("cw-has-not", !has);
+    this.root.append(badge);
   }
 
   private load(thumbnails: Thumbnails): void {

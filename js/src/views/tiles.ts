@@ -1,4 +1,5 @@
 import { h } from "../dom";
+import { markOfKey } from "../marking";
 import { Tile } from "./tile";
 import type { Shown, Tools } from "./view";
 
@@ -67,6 +68,12 @@ export class Tiles {
   private onKey(event: KeyboardEvent): void {
     const at = this.sequence.findIndex(({ root }) => root === event.target);
     if (at === -1) return;
+    const image = this.sequence[at]?.image;
+    const has = markOfKey(event.key, image);
+    if (image && has !== undefined) {
+      event.preventDefault();
+      void this.tools.actions.mark([image.index], has);
+    }
     const steps: Record<string, number> = {
       ArrowRight: 1,
       ArrowLeft: -1,

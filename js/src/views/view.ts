@@ -17,6 +17,8 @@ export interface Shown {
   correct: boolean;
   /** Null without a phrase. */
   similarity: number | null;
+  /** Marked as having the phrase that is shown, or as not having it. */
+  marked?: boolean | undefined;
   /** Among the images that retraining changed; what is predicted is then what was predicted before it. */
   changed?: boolean;
 }

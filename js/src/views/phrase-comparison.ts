@@ -1,0 +1,115 @@
+import { join, type Operator } from "../combine";
+import { h, icon } from "../dom";
+import type { PhraseComparison } from "../model";
+import type { State } from "../state";
+import { strings } from "../strings";
+import type { Tools, View } from "./view";
+
+const OPERATORS: Operator[] = ["AND", "OR", "NOT"];
+
+/** The phrase that is shown beside another one: where they say the same, and what to do with both. */
+export function phraseComparison({ actions }: Tools): View {
+  const root = h("section", { class: "cw-section cw-compared", "data-testid": "compared", hidden: true });
+  let asked = "";
+
+  function table({ first, second, cells }: PhraseComparison): HTMLElement {
+    const worst = Math.min(...cells.map(({ accuracy }) => accuracy ?? 1));
+    const cell = ({ name, accuracy, size }: PhraseComparison["cells"][number]) =>
+      h(
+        "td",
+        { class: accuracy === worst ? "cw-worst-cell" : null, title: name },
+        h("strong", { class: "cw-cross-share", "aria-hidden": "true" }, strings.comparedShare(accuracy)),
+        accuracy === worst ? h("span", { class: "cw-cross-worst" }, strings.worstCell) : null,
+        h("span", { class: "cw-muted", "aria-hidden": "true" }, size ? strings.images(size) : "–"),
+        h("span", { class: "cw-hidden" }, strings.comparedCell(accuracy, size)),
+      );
+    const row = (head: string, from: number) =>
+      h("tr", {}, h("th", { scope: "row" }, head), ...cells.slice(from, from + 2).map(cell));
+    return h(
+      "table",
+      { class: "cw-cross" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("td", {}),
+          h("th", { scope: "col" }, strings.with(second.phrase)),
+          h("th", { scope: "col" }, strings.without),
+        ),
+      ),
+      h("tbody", {}, row(strings.with(first.phrase), 0), row(strings.without, 2)),
+    );
+  }
+
+  function joinButton(operator: Operator, first: string, second: string): HTMLElement {
+    const phrase = join(first, operator, second);
+    const label = strings.joinTry(phrase);
+    return h(
+      "button",
+      {
+        class: "cw-button cw-more",
+        type: "button",
+        title: label,
+        "aria-label": label,
+        "data-testid": "join",
+        "data-operator": operator,
+        onclick: () => actions.choose(phrase),
+      },
+      operator,
+    );
+  }
+
+  function show(comparison: PhraseComparison): void {
+    const [first, second] = [comparison.first.phrase, comparison.second.phrase];
+    root.replaceChildren(
+      h(
+        "header",
+        { class: "cw-compared-header" },
+        h("h2", { class: "cw-heading" }, strings.comparedHeading(first, second)),
+        h(
+          "button",
+          {
+            class: "cw-icon-button",
+            type: "button",
+            "aria-label": strings.closeComparison,
+            title: strings.closeComparison,
+            "data-testid": "close-comparison",
+            onclick: () => actions.compare(null),
+          },
+          icon("cross"),
+        ),
+      ),
+      table(comparison),
+      h(
+        "p",
+        { class: "cw-quiet", title: comparison.sentence },
+        strings.agreement(comparison.agreement, comparison.correlation),
+      ),
+      h(
+        "div",
+        { class: "cw-row-of-buttons" },
+        h("span", { class: "cw-label" }, strings.join),
+        ...OPERATORS.map((operator) => joinButton(operator, first, second)),
+      ),
+    );
+    root.hidden = false;
+  }
+
+  return {
+    root,
+    update({ class_name, phrase, compared, threshold, previewing, scoring }: State) {
+      if (previewing || scoring) return;
+      const on = phrase !== "" && compared !== null && compared !== phrase;
+      const wanted = on ? JSON.stringify([class_name, phrase, compared, threshold]) : "";
+      if (wanted === asked) return;
+      asked = wanted;
+      root.hidden ||= !on;
+      if (!on || compared === null) return;
+      void actions.comparison(phrase, compared).then((found) => {
+        if (asked === wanted && found) show(found);
+      });
+    },
+  };
+}
