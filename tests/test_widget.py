@@ -1125,7 +1125,7 @@ def test_wrong_thumbnail_request_is_refused_without_a_banner(page, fields):
 def test_thumbnail_is_encoded_once(page, session, monkeypatch):
     opened = []
     image = session.image
-    monkeypatch.setattr(session, "image", lambda *where: opened.append(where) or image(*where))
+    monkeypatch.setattr(session, "image", lambda *where, **how: opened.append(where) or image(*where, **how))
 
     for _ in range(3):
         pictures(page, split="val", indices=[7], size=128)

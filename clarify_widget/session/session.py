@@ -11,6 +11,7 @@ import numpy as np
 
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
+from clarify_widget.datasets.images import ImageList
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import CellAccuracy
@@ -925,8 +926,15 @@ class Session:
         correct: BoolArray = self.predictions(split) == self._split(split).labels
         return correct
 
-    def image(self, index: int, split: str = "val") -> PIL.Image.Image:
+    def image(self, index: int, split: str = "val", *, at_least: int | None = None) -> PIL.Image.Image:
         """Open one image of a split.
+
+        Parameters
+        ----------
+        index, split
+            Which image of which split.
+        at_least
+            Pixels of the shorter side that are enough; a large JPEG file then opens several times quicker.
 
         Raises
         ------
@@ -940,6 +948,8 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
+        if at_least is not None and isinstance(part.images, ImageList):
+            return part.images.reduced(index, at_least)
         return part.images[index]
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
