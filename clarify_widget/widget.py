@@ -16,10 +16,12 @@ import difflib
 import hashlib
 import logging
 import math
+import os
 import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,7 @@ _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.pr
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_ENCODERS = min(4, os.cpu_count() or 1)
 _MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
@@ -868,12 +871,14 @@ class ClarifyWidget(anywidget.AnyWidget):
         split: Any = request.text("split")
         low, high = _THUMBNAIL_SIDES
         size = round(min(high, max(low, request.number("size"))))
-        items, buffers = [], []
-        for index in request.whole_numbers("indices", _MOST_THUMBNAILS):
-            about = presentation.image_json(self.session, split, index)
-            encoded = self._thumbnail(split, index, size)
-            items.append({**about, "readable": bool(encoded), "mime": JPEG})
-            buffers.append(encoded)
+        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
+        about = [presentation.image_json(self.session, split, index) for index in indices]
+        with ThreadPoolExecutor(_ENCODERS) as encoders:
+            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
+        items = [
+            {**known, "readable": bool(encoded), "mime": JPEG}
+            for known, encoded in zip(about, buffers, strict=True)
+        ]
         return {"items": items}, buffers
 
     def _thumbnail(self, split: Any, index: int, size: int) -> bytes:

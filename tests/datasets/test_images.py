@@ -311,6 +311,23 @@ def test_damaged_files_either_open_or_raise_image_read_error(data):
             assert open_image(bytes(whole[:cut])).mode == "RGB"
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_reduced_jpeg_looks_like_the_whole_one_made_smaller(tmp_path, orientation):
+    rng = np.random.default_rng(0)
+    scene = PIL.Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((1600, 1200))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    scene.save(tmp_path / "large.jpg", quality=95, exif=exif)
+    images = ImageList([tmp_path / "large.jpg"])
+
+    whole, reduced = images[0], images.reduced(0, 140)
+    assert reduced.size == (whole.width // 8, whole.height // 8)
+    difference = np.abs(np.asarray(whole.resize(reduced.size), float) - np.asarray(reduced, float))
+    assert difference.mean() < 3
+    assert images.reduced(0, 200).size == (whole.width // 4, whole.height // 4)
+    assert images.reduced(0, 4000).size == whole.size
+
+
 def test_image_list_opens_nothing_until_asked():
     opened = []
     images = ImageList([lambda i=i: opened.append(i) or PIL.Image.new("RGB", (2, 2)) for i in range(3)])
