@@ -925,8 +925,16 @@ class Session:
         correct: BoolArray = self.predictions(split) == self._split(split).labels
         return correct
 
-    def image(self, index: int, split: str = "val") -> PIL.Image.Image:
+    def image(self, index: int, split: str = "val", *, least_side: int | None = None) -> PIL.Image.Image:
         """Open one image of a split.
+
+        Parameters
+        ----------
+        index, split
+            Which one.
+        least_side
+            For a small picture: the image may come smaller than it is, but no side below this many pixels,
+            where that is quicker.
 
         Raises
         ------
@@ -940,7 +948,8 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
-        return part.images[index]
+        reduced = None if least_side is None else getattr(part.images, "reduced", None)
+        return part.images[index] if reduced is None else reduced(index, least_side)
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""

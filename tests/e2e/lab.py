@@ -316,6 +316,36 @@ class NotebookPage:
         self.page.wait_for_function(_STATE, arg=[index, "idle"])
         self.raise_for_errors()
 
+    def ask(self, source: str) -> str:
+        """Run code in the kernel without a cell, and return what it printed."""
+        text = self._evaluate(
+            """
+            const {kernel} = panel.sessionContext.session;
+            const request = {code: argument, store_history: false, stop_on_error: false};
+            const future = kernel.requestExecute(request);
+            let printed = "";
+            future.onIOPub = ({header, content}) => {
+              if (header.msg_type === "stream" && content.name === "stdout") printed += content.text;
+            };
+            const reply = await future.done;
+            if (reply.content.status === "error") throw new Error(reply.content.traceback.join("\\n"));
+            return printed;
+            """,
+            source,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel; whatever cells it had run are to be run again."""
+        self._evaluate("await panel.sessionContext.session.kernel.restart();")
+        self.wait_until_ready()
+
+    def delete_last_cell(self) -> None:
+        self._evaluate(
+            "const cells = panel.content.model.sharedModel; cells.deleteCell(cells.cells.length - 1);"
+        )
+
     def text_of(self, index: int) -> str:
         """Text of everything that a cell has printed or shown."""
         text = self._evaluate(
