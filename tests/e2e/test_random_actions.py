@@ -53,11 +53,11 @@ SHOWN = """view => {
   if (!root) return null;
   const all = testid => [...root.querySelectorAll(`[data-testid="${testid}"]`)];
   const one = testid => all(testid).find(node => node.checkVisibility()) ?? null;
-  const size = side => Number((one(side)?.querySelector("header").innerText.match(/([\\d,]+) images?\\b/)?.[1]
+  const size = side => Number((one(side)?.querySelector("header").textContent.match(/([\\d,]+) images?\\b/)?.[1]
     ?? "0").replaceAll(",", ""));
   return {
     painted: root.dataset.cwPainted,
-    score: one("error-score") ? Number(one("error-score").innerText) : null,
+    score: one("error-score") ? Number(one("error-score").textContent) : null,
     threshold: one("threshold-slider") ? Number(one("threshold-slider").ariaValueNow) : null,
     sizes: [size("grid-left"), size("grid-right")],
     history: Object.fromEntries(all("history-item").map(item => [item.dataset.phrase,
@@ -66,7 +66,7 @@ SHOWN = """view => {
     objective: one("objective").value,
     undo: !one("undo").disabled,
     redo: !one("redo").disabled,
-    compared: one("comparison")?.innerText ?? null,
+    compared: one("comparison")?.textContent ?? null,
     retraining: one("cancel") !== null,
   };
 }"""
