@@ -129,7 +129,7 @@ QUIET = (
     + COMMON
     + """
   const calm = () => all("expected").length === all("history-item").length && tilesInSight().every(loaded);
-  for (let frames = 0; frames < 10; frames = calm() ? frames + 1 : 0) await nextFrame();
+  for (let frames = 0; frames < 40; frames = calm() ? frames + 1 : 0) await nextFrame();
 }"""
 )
 

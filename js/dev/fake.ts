@@ -225,7 +225,7 @@ export class FakeKernel implements Model {
     this.emit("msg:custom", content, buffers);
   }
 
-  private emit(event: string, ...values: unknown[]): void {
+  emit(event: string, ...values: unknown[]): void {
     for (const listener of [...(this.listeners.get(event) ?? [])]) listener(...values);
   }
 

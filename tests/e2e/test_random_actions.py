@@ -53,20 +53,26 @@ SHOWN = """view => {
   if (!root) return null;
   const all = testid => [...root.querySelectorAll(`[data-testid="${testid}"]`)];
   const one = testid => all(testid).find(node => node.checkVisibility()) ?? null;
-  const size = side => Number((one(side)?.querySelector("header").innerText.match(/([\\d,]+) images?\\b/)?.[1]
-    ?? "0").replaceAll(",", ""));
+  const read = (testid, of) => {
+    const node = one(testid);
+    return node && of(node);
+  };
+  const size = side => {
+    const heading = read(side, node => node.querySelector("header").textContent) ?? "";
+    return Number((heading.match(/([\\d,]+) images?\\b/)?.[1] ?? "0").replaceAll(",", ""));
+  };
   return {
     painted: root.dataset.cwPainted,
-    score: one("error-score") ? Number(one("error-score").innerText) : null,
-    threshold: one("threshold-slider") ? Number(one("threshold-slider").ariaValueNow) : null,
+    score: read("error-score", node => Number(node.textContent)),
+    threshold: read("threshold-slider", node => Number(node.ariaValueNow)),
     sizes: [size("grid-left"), size("grid-right")],
     history: Object.fromEntries(all("history-item").map(item => [item.dataset.phrase,
       item.dataset.best === "true"])),
     annotations: all("switch").map(box => [...JSON.parse(box.dataset.key), box.checked]),
-    objective: one("objective").value,
-    undo: !one("undo").disabled,
-    redo: !one("redo").disabled,
-    compared: one("comparison")?.innerText ?? null,
+    objective: all("objective")[0].value,
+    undo: !all("undo")[0].disabled,
+    redo: !all("redo")[0].disabled,
+    compared: read("comparison", node => node.textContent),
     retraining: one("cancel") !== null,
   };
 }"""
