@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,26 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = Float32Array | Float64Array
+
+_CHECKED_AT_ONCE = 1 << 22  # numbers
+
+
+def to_array(values: Any, name: str) -> npt.NDArray[Any]:
+    """Return anything array-like as an array; tensors may be on any device and of any precision.
+
+    Raises
+    ------
+    DataError
+        When it cannot be made into one.
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if str(values.dtype) == "torch.bfloat16":
+            values = values.float()  # NumPy has no such type
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} cannot be made into an array: {error}.") from error
 
 
 def check_labels(labels: npt.ArrayLike, *, num_classes: int | None = None, name: str = "labels") -> IntArray:
@@ -33,7 +53,7 @@ def check_labels(labels: npt.ArrayLike, *, num_classes: int | None = None, name:
     DataError
         When the array is not 1-D, not whole numbers, or leaves 0..C-1.
     """
-    array = np.asarray(labels)
+    array = to_array(labels, name)
     if array.ndim != 1:
         raise DataError(f"{name} must be a 1-D array; got shape {array.shape}.")
     if array.dtype.kind == "f" and array.size and not (np.isfinite(array) & (array == np.round(array))).all():
@@ -59,7 +79,7 @@ def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "f
     Parameters
     ----------
     rows
-        (n, d) numbers.
+        (n, d) numbers: an array, memory-mapped or not, or a tensor on any device.
     length
         n, where it is known.
     name
@@ -70,7 +90,7 @@ def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "f
     DataError
         When the array is not 2-D, has the wrong number of rows, or holds NaN or infinity.
     """
-    array = np.asarray(rows)
+    array = to_array(rows, name)
     if array.ndim != 2:
         raise DataError(f"{name} must be a 2-D array, one row an image; got shape {array.shape}.")
     if array.dtype.kind not in "fiu":
@@ -78,10 +98,19 @@ def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "f
     if length is not None and len(array) != length:
         raise DataError(f"{name} has {len(array)} rows for {length} labels; give one row an image.")
     floats: FloatArray = array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
-    if not np.isfinite(floats).all():
-        bad = np.flatnonzero(~np.isfinite(floats).all(axis=1))
+    bad = np.flatnonzero(~_finite_rows(floats))
+    if len(bad):
         raise DataError(
             f"{name} has NaN or infinity in {len(bad)} of {len(floats)} rows, the first at row {bad[0]}; "
             "leave those images out or embed them again.",
         )
     return floats
+
+
+def _finite_rows(rows: FloatArray) -> BoolArray:
+    """Return (n,) which rows are finite, a few at a time, as they may be in a file larger than memory."""
+    finite = np.empty(len(rows), dtype=np.bool_)
+    step = max(1, _CHECKED_AT_ONCE // max(rows.shape[1], 1))
+    for start in range(0, len(rows), step):
+        finite[start : start + step] = np.isfinite(rows[start : start + step]).all(axis=1)
+    return finite

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
-    """Start a daemon thread; inside marimo one that may speak to the page."""
+def start_thread(target: Callable[[], None], name: str, *, daemon: bool = True) -> threading.Thread:
+    """Start a thread; inside marimo one that may speak to the page. Python waits at its end for no daemon."""
     marimo = sys.modules.get("marimo")
     thread_class: type[threading.Thread] = threading.Thread if marimo is None else marimo.Thread
-    thread = thread_class(target=target, name=name, daemon=True)
+    thread = thread_class(target=target, name=name, daemon=daemon)
     thread.start()
     return thread
 

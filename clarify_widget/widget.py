@@ -161,6 +161,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     suggestions = traitlets.Dict(read_only=True).tag(sync=True)
     marks = traitlets.Dict(read_only=True).tag(sync=True)
     can_undo = traitlets.Unicode(read_only=True).tag(sync=True)
+    saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
@@ -208,6 +209,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             encoder_name=self.session.encoder.name,
             objectives=presentation.objectives_json(self.session),
             status=_READY,
+            saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
             **self._view_of(self.session.classes()[0].name, None),
         )
@@ -557,6 +559,9 @@ class ClarifyWidget(anywidget.AnyWidget):
                     return
                 if event == "suggested":
                     self._publish(suggestions=self._suggestions_for(self.class_name))
+                    return
+                if event == "saved":
+                    self._publish(saved=presentation.saved_json(self.session.saved))
                     return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)

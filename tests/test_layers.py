@@ -18,8 +18,8 @@ LAYERS = (
     ("training",),
     ("methods",),
     ("thumbnails",),
-    ("session",),
     ("background",),
+    ("session",),
     ("widget",),
 )
 # The package itself only forwards names, on first use.

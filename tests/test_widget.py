@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import comm
 import numpy as np
@@ -1193,3 +1194,39 @@ def test_page_and_widget_agree_after_everybody_wrote_at_once(widget, page, sessi
         assert not worker.is_alive()
 
     page.wait_until(lambda state: what_stays(state) == what_stays(widget.trait_values()))
+
+
+# -- where it is saved
+
+
+def test_says_where_the_session_is_saved_and_when_that_fails(session, widget, page, tmp_path, monkeypatch):
+    assert page.state["saved"] is None
+    folder = session.autosave(tmp_path / "kept")
+    assert widget.saved["folder"] == str(folder)
+    assert (page.state["saved"]["error"], page.state["saved"]["at"] % 60) == ("", 0)
+
+    def full(_path, _content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("clarify_widget.session.saved.replace_file", full)
+        widget.phrase = "red"
+        page.wait_until(lambda state: state["saved"]["error"] == "No space left on device")
+    assert widget.phrase == "red"
+    widget.keep()
+    page.wait_until(lambda state: state["saved"]["error"] == "")
+    assert len(Session.load(folder, encoder=planted_encoder()).annotations) == 1
+
+
+def test_saving_tells_the_page_nothing_new_within_a_minute(session, widget, page, tmp_path, monkeypatch):
+    session.autosave(tmp_path / "kept")
+    noon = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
+    monkeypatch.setattr("clarify_widget.session.autosave._now", lambda: noon)
+    told = threading.Event()
+    widget.phrase = "red"
+    page.wait_until(lambda state: state["saved"]["at"] == noon.timestamp())
+    sent = len(page.updates_of("saved"))
+    session.subscribe(lambda event: told.set() if event == "saved" else None)
+    session.score("square", "noise")
+    assert told.wait(PATIENCE)
+    assert len(page.updates_of("saved")) == sent

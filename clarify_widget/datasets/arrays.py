@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clarify_widget.arrays import IntArray, check_labels
+from clarify_widget.arrays import Float32Array, IntArray, check_labels, check_rows, to_array
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.datasets.splitting import SPLIT_NAMES, split_name, stratified_split
@@ -19,6 +19,7 @@ from clarify_widget.errors import DataError
 
 _HELD_OUT = 0.2
 _SMALL_GROUP = 5
+_ROUNDING = 1e-2  # of probabilities in half precision, added up
 
 
 def from_arrays(
@@ -55,7 +56,8 @@ def from_arrays(
     features
         (n, d) what the head trains on; without them the embeddings.
     predictions
-        (n,) predicted class indices, or names, of a model that was trained elsewhere.
+        Of a model that was trained elsewhere: (n,) class indices or names, or (n, C) probabilities or logits,
+        whose highest column is the predicted class. Probabilities are kept as `Split.confidences`.
     groups
         (n,) ground-truth group indices, or names; only evaluation and oracle baselines look at them.
     class_names, group_names
@@ -90,7 +92,7 @@ def from_arrays(
         )
     parts = _parts_by_split(given, split)
     parts["labels"], classes = _indices(parts["labels"], class_names, "labels", "class")
-    parts["predictions"], _ = _indices(parts["predictions"], classes, "predictions", "class")
+    parts["predictions"], parts["confidences"] = _predictions(parts["predictions"], classes)
     parts["groups"], groups_found = _indices(parts["groups"], group_names, "groups", "group")
     if class_names is None:
         _check_no_gaps(parts["labels"], len(classes))
@@ -185,13 +187,8 @@ def _columns(given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
 
 def _array(values: Any, name: str) -> np.ndarray[Any, Any]:
-    """Return anything array-like as an array with at least one axis; torch tensors come from any device."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"{name} cannot be made into an array: {error}.") from error
+    """Return anything array-like as an array with at least one axis."""
+    array = to_array(values, name)
     if array.ndim == 0:
         raise DataError(f"{name} must have one row an image; got {type(values).__name__}.")
     return array
@@ -247,7 +244,11 @@ def _rows_by_split(columns: Mapping[str, Any], codes: IntArray) -> dict[str, dic
 
 
 def _rows_of(values: Any, rows: IntArray) -> Any:
-    return values[rows] if isinstance(values, np.ndarray) else values.take(rows)
+    if not isinstance(values, np.ndarray):
+        return values.take(rows)
+    if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return values[rows[0] : rows[-1] + 1]  # a view: what is in a file stays there
+    return values[rows]
 
 
 def _dealt(parts: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
@@ -265,6 +266,54 @@ def _strata(labels: IntArray, groups: IntArray | None) -> IntArray:
     cells = labels * (groups.max() + 1) + groups
     _, cell_of, sizes = np.unique(cells, return_inverse=True, return_counts=True)
     return np.where(sizes[cell_of] < _SMALL_GROUP, -1 - labels, cells)
+
+
+def _predictions(
+    columns: Mapping[str, Any], class_names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return predictions of any kind as indices, and their confidences where they are known."""
+    read = {key: read_predictions(column, class_names) for key, column in columns.items()}
+    confidences = {key: known for key, (_, known) in read.items() if known is not None}
+    return {key: classes for key, (classes, _) in read.items()}, confidences
+
+
+def read_predictions(
+    values: Any, class_names: Sequence[str], name: str = "predictions"
+) -> tuple[IntArray, Float32Array | None]:
+    """Return what a model predicts as class indices, and how sure it was where that is known.
+
+    Parameters
+    ----------
+    values
+        (n,) class indices or names, or (n, C) probabilities or logits.
+    class_names
+        C names.
+    name
+        What the error message calls them.
+
+    Returns
+    -------
+    (n,) class indices, and (n,) probabilities of those classes; None where probabilities were not given.
+
+    Raises
+    ------
+    DataError
+        When the values are none of these, or leave the C classes.
+    """
+    array = _array(values, name)
+    if array.ndim == 1:
+        classes, _ = _indices({"all": array}, class_names, name, "class")
+        indices: IntArray = classes["all"]
+        return indices, None
+    scores = check_rows(array, name=name)
+    if scores.shape[1] != len(class_names):
+        raise DataError(
+            f"{name} of shape {scores.shape} should have one column for each of the {len(class_names)} "
+            f"classes {list(class_names)[:10]}, or be (n,) class indices."
+        )
+    likely: IntArray = scores.argmax(axis=1)
+    probable = scores.min(initial=0) >= 0 and np.allclose(scores.sum(axis=1), 1, atol=_ROUNDING)
+    return likely, scores.max(axis=1).clip(0, 1).astype(np.float32) if probable else None
 
 
 def _indices(
@@ -298,11 +347,6 @@ def _indices(
 
 def _plain(column: np.ndarray[Any, Any], part: str) -> np.ndarray[Any, Any]:
     """Return a 1-D column of numbers or of text; the object columns of pandas become one or the other."""
-    if column.ndim == 2 and part == "predictions":
-        raise DataError(
-            f"predictions must be class indices (n,); got shape {column.shape}. "
-            "For scores or probabilities give predictions.argmax(axis=1).",
-        )
     if column.ndim != 1:
         raise DataError(f"{part} must be a 1-D array; got shape {column.shape}.")
     if column.dtype.kind != "O":

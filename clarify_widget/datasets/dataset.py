@@ -65,6 +65,8 @@ class Split:
         (n, e) unit rows that phrases are compared with; None means that the encoder makes them.
     predictions
         (n,) class indices from a model that was trained elsewhere.
+    confidences
+        (n,) the probabilities, 0..1, that it gave to what it predicted.
     unreadable
         Images that were left out of this split because they cannot be read.
     """
@@ -76,6 +78,7 @@ class Split:
     features: FloatArray | None = None
     embeddings: FloatArray | None = None
     predictions: IntArray | None = None
+    confidences: FloatArray | None = None
     unreadable: tuple[UnreadableImage, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -99,6 +102,11 @@ class Split:
                     self, part, check_rows(rows, length=len(labels), name=f"{self.name} {part}")
                 )
 
+        if self.confidences is not None:
+            object.__setattr__(
+                self, "confidences", _check_confidences(self.confidences, len(labels), self.name)
+            )
+
     def __len__(self) -> int:
         """Return the number of images, n."""
         return len(self.labels)
@@ -114,12 +122,20 @@ class Split:
             features=None if self.features is None else self.features[indices],
             embeddings=None if self.embeddings is None else self.embeddings[indices],
             predictions=None if self.predictions is None else self.predictions[indices],
+            confidences=None if self.confidences is None else self.confidences[indices],
         )
 
 
 def _check_length(values: IntArray, length: int, name: str) -> None:
     if len(values) != length:
         raise DataError(f"{name} has {len(values)} entries for {length} labels; give one an image.")
+
+
+def _check_confidences(values: FloatArray, length: int, split: str) -> FloatArray:
+    confidences: FloatArray = check_rows(np.asarray(values)[None], name=f"{split} confidences")[0]
+    if confidences.shape != (length,) or not ((confidences >= 0) & (confidences <= 1)).all():
+        raise DataError(f"{split} confidences must be one number in 0..1 for each of {length} images.")
+    return confidences
 
 
 @dataclass(frozen=True, eq=False)

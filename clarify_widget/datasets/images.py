@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,13 +16,17 @@ from clarify_widget.errors import DataError, ImageReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeGuard
+
+    import torch
 
     from clarify_widget.arrays import IntArray
 
 ImageSource: TypeAlias = (
-    "str | os.PathLike[str] | PIL.Image.Image | np.ndarray[Any, Any] | bytes | Callable[[], ImageSource]"
+    "str | os.PathLike[str] | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor | bytes "
+    "| Mapping[str, Any] | Callable[[], ImageSource]"
 )
-"""A path, a PIL image, an array, an image file as bytes, or a function without arguments that returns one."""
+"""A path, PIL image, array, tensor, image file as bytes, {"bytes", "path"}, or function that returns one."""
 
 _WHITE = (255, 255, 255, 255)
 
@@ -33,8 +38,10 @@ def open_image(source: ImageSource, name: str | None = None) -> PIL.Image.Image:
     ----------
     source
         A path; a PIL image of any mode; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), whole numbers
-        0..255, uint16 0..65535, or floats 0..1; the bytes of an image file; or a function without
-        arguments that returns any of these.
+        0..255, uint16 0..65535, or floats 0..1; a torch tensor of such numbers, (C, H, W) or (H, W, C),
+        on any device; the bytes of an image file; a dictionary {"bytes": ..., "path": ...} as Hugging Face
+        data sets have them; or a function without arguments that returns any of these, such as one that
+        fetches an address.
     name
         What the error message calls it; by default its path or kind.
 
@@ -64,8 +71,10 @@ def describe(source: ImageSource) -> str:
         return printable(os.fspath(source))
     if isinstance(source, PIL.Image.Image):
         return f"image {source.width} x {source.height}"
-    if isinstance(source, np.ndarray):
-        return f"array {source.shape}"
+    if isinstance(source, Mapping):
+        return describe(_from_mapping(source))
+    if isinstance(source, np.ndarray) or _is_tensor(source):
+        return f"array {tuple(source.shape)}"
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"image of {len(source)} bytes"
     return getattr(source, "__name__", type(source).__name__)
@@ -122,8 +131,8 @@ class ImageList:
 
     def path(self, index: int) -> str | None:
         """Return the absolute path of an image that is a file; None for one that is not."""
-        source = self._sources[index]
-        return str(Path(source).absolute()) if isinstance(source, (str, os.PathLike)) else None
+        path = _path_of(self._sources[index])
+        return None if path is None else str(path.absolute())
 
     def take(self, rows: IntArray) -> ImageList:
         """Return the images of these rows, still unopened."""
@@ -135,10 +144,10 @@ class ImageList:
         It is made of path, inode, size and both times, so that a file which is replaced, even by one of the
         same size and modification time, counts as another.
         """
-        source = self._sources[index]
-        if not isinstance(source, (str, os.PathLike)):
+        path = _path_of(self._sources[index])
+        if path is None:
             return None
-        path = Path(source).absolute()
+        path = path.absolute()
         try:
             status = path.stat()
         except (OSError, ValueError):
@@ -152,9 +161,18 @@ class ImageList:
         return f"<ImageList of {len(self):,} images{first}>"
 
 
+def _path_of(source: ImageSource) -> Path | None:
+    path: Any = source
+    if isinstance(source, Mapping) and source.get("bytes") is None:
+        path = source.get("path")
+    return Path(path) if isinstance(path, (str, os.PathLike)) else None
+
+
 def _default_name(source: ImageSource, index: int) -> str:
     if isinstance(source, PIL.Image.Image):
         return os.fspath(getattr(source, "filename", "")) or f"image {index}"
+    if isinstance(source, Mapping):
+        return str(source.get("path") or f"image {index}")
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"image {index}"
 
 
@@ -169,18 +187,42 @@ def _opened(source: ImageSource) -> PIL.Image.Image:
         return _decoded(io.BytesIO(bytes(source)))
     if isinstance(source, (str, os.PathLike)):
         return _from_path(Path(source))
+    if isinstance(source, Mapping):
+        return _opened(_from_mapping(source))
+    if hasattr(source, "__array__"):
+        return _from_array(_channels_last(source) if _is_tensor(source) else np.asarray(source))
     if callable(source):
         return _opened(source())
-    if hasattr(source, "__array__"):
-        return _from_array(np.asarray(source))
     raise ImageReadError(
         f"a {type(source).__name__} is not an image; give a path, a PIL image, an array, bytes or a function",
     )
 
 
+def _from_mapping(source: Mapping[str, Any]) -> ImageSource:
+    """Return the bytes, or else the path, of an image as Hugging Face data sets keep it."""
+    found: ImageSource | None = source.get("bytes") or source.get("path")
+    if found is None:
+        raise ImageReadError(f"a dictionary with {list(source)[:5]} has neither image bytes nor a path")
+    return found
+
+
+def _is_tensor(source: object) -> TypeGuard[torch.Tensor]:
+    return hasattr(source, "detach") and hasattr(source, "cpu")
+
+
+def _channels_last(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return a tensor as an array, (C, H, W) as (H, W, C); where both are possible, channels are first."""
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
+    array: np.ndarray[Any, Any] = tensor.numpy()
+    first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+    return np.moveaxis(array, 0, 2) if first else array
+
+
 def _from_path(path: Path) -> PIL.Image.Image:
     if str(path).startswith(("http:/", "https:/")):
-        raise ImageReadError("web addresses are not fetched; download the image first")
+        raise ImageReadError("web addresses are not fetched; download the image first, or give a function")
     if path.is_dir():
         raise ImageReadError("it is a folder, not an image file")
     if path.stat().st_size == 0:
@@ -230,10 +272,14 @@ def _floats_as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np
     if not np.isfinite(array).all():
         raise ImageReadError("array has NaN or infinity")
     rounding = 1e-3
-    if array.min() < -rounding or array.max() > 1 + rounding:
+    low, high = array.min(), array.max()
+    if low < -rounding:
         raise ImageReadError(
-            f"floats must be 0..1; got {array.min():g}..{array.max():g}; divide by 255, or give uint8"
+            f"floats must be 0..1; got {low:g}..{high:g}; if they were normalised, give the images from "
+            "before that, or multiply by the standard deviation and add the mean",
         )
+    if high > 1 + rounding:
+        raise ImageReadError(f"floats must be 0..1; got {low:g}..{high:g}; divide by 255, or give uint8")
     pixels: np.ndarray[Any, np.dtype[np.uint8]] = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
     return pixels
 

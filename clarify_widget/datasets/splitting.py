@@ -72,5 +72,5 @@ def _held_out(size: int, val_fraction: float, test_fraction: float) -> tuple[int
     val = max(round(size * val_fraction), 1) if val_fraction else 0
     test = max(round(size * test_fraction), 1) if test_fraction else 0
     spare = size - 1
-    val = min(val, spare)
+    val = min(val, spare, max(spare - bool(test), 1))
     return val, min(test, spare - val)

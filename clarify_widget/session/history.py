@@ -24,7 +24,7 @@ class Retraining:
     number
         1 for the first retraining of a session, and so on.
     curve
-        How loss and validation accuracies went while it was trained; empty for one that was loaded.
+        How loss and validation accuracies went while it was trained.
     """
 
     number: int
@@ -42,19 +42,29 @@ class SessionState:
     retraining: Retraining | None = None
 
 
+Step = tuple[str, SessionState]
+"""What was done, for people, and the state that undo or redo returns to."""
+
+
 class Steps:
     """The state of a session now, the states before it, and those that were taken back."""
 
-    def __init__(self, state: SessionState | None = None, retrainings: Iterable[Retraining] = ()) -> None:
+    def __init__(
+        self,
+        state: SessionState | None = None,
+        retrainings: Iterable[Retraining] = (),
+        before: Iterable[Step] = (),
+        taken_back: Iterable[Step] = (),
+    ) -> None:
         self.now = SessionState(Annotations()) if state is None else state
         self.retrainings = tuple(retrainings)
-        self._before: list[tuple[str, SessionState]] = []
-        self._taken_back: list[tuple[str, SessionState]] = []
+        self.before = tuple(before)  # the latest last
+        self.taken_back = tuple(taken_back)  # the one to do again last
 
     def take(self, what: str, state: SessionState) -> None:
         """Go on to another state; what was taken back before cannot be done again after that."""
-        self._before.append((what, self.now))
-        self._taken_back.clear()
+        self.before = (*self.before, (what, self.now))
+        self.taken_back = ()
         self.now = state
         # Undoing a retraining does not lose it: `retrainings` is what was ever trained.
         if state.retraining is not None and state.retraining not in self.retrainings:
@@ -63,26 +73,30 @@ class Steps:
     @property
     def last(self) -> str:
         """What `take_back` would take back; empty when there is nothing."""
-        return self._before[-1][0] if self._before else ""
+        return self.before[-1][0] if self.before else ""
 
     @property
     def next(self) -> str:
         """What `take_again` would do again; empty when there is nothing."""
-        return self._taken_back[-1][0] if self._taken_back else ""
+        return self.taken_back[-1][0] if self.taken_back else ""
 
     def take_back(self) -> str:
         """Return to the state before, and say what was taken back; empty when there is nothing."""
-        return self._move(self._before, self._taken_back)
+        if not self.before:
+            return ""
+        *earlier, (what, state) = self.before
+        self.before = tuple(earlier)
+        self.taken_back = (*self.taken_back, (what, self.now))
+        self.now = state
+        return what
 
     def take_again(self) -> str:
         """Return to the state that was taken back last, and say what was done; empty when there is none."""
-        return self._move(self._taken_back, self._before)
-
-    def _move(self, source: list[tuple[str, SessionState]], target: list[tuple[str, SessionState]]) -> str:
-        if not source:
+        if not self.taken_back:
             return ""
-        what, state = source.pop()
-        target.append((what, self.now))
+        *still_taken_back, (what, state) = self.taken_back
+        self.taken_back = tuple(still_taken_back)
+        self.before = (*self.before, (what, self.now))
         self.now = state
         return what
 

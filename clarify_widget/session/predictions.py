@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clarify_widget.arrays import FloatArray, IntArray, check_labels
+from clarify_widget.datasets.arrays import read_predictions
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,17 +15,22 @@ if TYPE_CHECKING:
     from clarify_widget.training import Head
 
 
+def is_model(predictions: object) -> bool:
+    """Tell a model, which predicts when it is given features, from what a model predicted."""
+    return callable(predictions) or hasattr(predictions, "predict")
+
+
 def with_predictions(dataset: Dataset, predictions: Mapping[str, Any] | Any) -> Dataset:
-    """Return the data set with class indices by split, or for validation alone."""
+    """Return the data set with predictions by split, or for validation alone; see `read_predictions`."""
     by_split = dict(predictions) if isinstance(predictions, Mapping) else {"val": predictions}
     names = [split.name for split in dataset.splits()]
     unknown = sorted(set(by_split) - set(names))
     if unknown or "val" not in by_split:
         raise DataError(f"predictions= needs 'val' and may have {names}; got {sorted(by_split)}.")
-    replaced = {
-        split.name: replace(split, predictions=by_split.get(split.name, split.predictions))
-        for split in dataset.splits()
-    }
+    replaced = {split.name: split for split in dataset.splits()}
+    for name, values in by_split.items():
+        classes, confidences = read_predictions(values, dataset.class_names, f"{name} predictions")
+        replaced[name] = replace(replaced[name], predictions=classes, confidences=confidences)
     return replace(
         dataset,
         train=replaced["train"],

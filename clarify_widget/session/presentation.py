@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
+    from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
     from clarify_widget.session.phrase_comparison import PhraseComparison
     from clarify_widget.session.results import (
@@ -320,6 +321,14 @@ def comparison_json(comparison: Comparison) -> Json:
         "sentence": comparison.sentence,
         "notes": list(comparison.notes),
     }
+
+
+def saved_json(saved: Saved | None) -> Json | None:
+    """Return where the session is kept; the minute is enough for people and is not sent at every change."""
+    if saved is None:
+        return None
+    minute = saved.at.replace(second=0, microsecond=0)
+    return {"folder": str(saved.folder), "at": minute.timestamp(), "error": saved.error}
 
 
 def objectives_json(session: Session) -> list[Json]:

@@ -1,46 +1,187 @@
 """A Session in a folder: one JSON file of what was done, safetensors files of the arrays, never pickle.
 
 ```
-session.json          names, history, annotations, the before/after settings, and what belongs to which file
-train.safetensors     labels, embeddings and, where they are known, features, groups and predictions
-val.safetensors       (test.safetensors)
-heads.safetensors     the head under review and the retrained one
+session.json                 what was tried, kept, retrained and undone, and the names of the other files
+train-<digest>.safetensors   labels, embeddings and, where they are known, features, groups and predictions;
+                             likewise val and test
+images-<digest>.json         names and paths of the images of a split
+head-<digest>.safetensors    the head under review; one for each retrained one
 ```
-The folder is written beside its place and moved in at the end, so that a crash leaves the old one whole.
+Only session.json ever changes, and it is moved into place last: whenever the writer ends, the folder holds
+one whole session. What belongs to no session any more is deleted after that.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from dataclasses import asdict, fields
-from pathlib import Path
+import re
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations, SharpenedPhrase
 from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import ClarifyError, EncoderError, SavedSessionError
+from clarify_widget.session.curve import CurvePoint
+from clarify_widget.session.files import (
+    PARTIAL,
+    read_arrays,
+    replace_file,
+    write_arrays_once,
+    write_text_once,
+)
+from clarify_widget.session.history import Retraining, SessionState, Steps
 from clarify_widget.session.origin import Origin
+from clarify_widget.session.predictions import features_of
 from clarify_widget.session.results import PhraseScore
 from clarify_widget.session.session import Session
 from clarify_widget.training import LinearHead
 
 if TYPE_CHECKING:
-    from clarify_widget.arrays import FloatArray, IntArray
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from clarify_widget.arrays import IntArray
     from clarify_widget.datasets.dataset import ImageSequence
     from clarify_widget.encoders.base import Encoder
+    from clarify_widget.session.files import Arrays
+    from clarify_widget.session.history import Step
+    from clarify_widget.training import Head
+
+    Json = dict[str, Any]
+    _Sharpened = Mapping[str, SharpenedPhrase]  # by name
 
 FORMAT = "clarify-widget session"
 VERSION = 3
-_READABLE = (2, VERSION)  # 2 knew no sharpened phrases
-_ARRAYS = ("labels", "groups", "features", "embeddings", "predictions")
+INDEX = "session.json"
+_ARRAYS = ("labels", "groups", "features", "embeddings", "predictions", "confidences")
+_OURS = re.compile(
+    r"(?:session\.json|[a-z]+-[0-9a-f]{16}\.(?:safetensors|json))(?:\.[0-9a-f]{8}" + re.escape(PARTIAL) + ")?"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything that is saved of a session, as it was at one moment."""
+
+    dataset: Dataset
+    encoder: str
+    l2: float
+    head: Head | None
+    predictions: Mapping[str, IntArray]
+    tried: tuple[PhraseScore, ...]
+    sharpened: tuple[SharpenedPhrase, ...]
+    steps: Steps
+
+    @classmethod
+    def of(cls, session: Session) -> Snapshot:
+        """Take one of a fitted session; raises NotFittedError before `fit`."""
+        with session.lock:
+            session.predictions("val")
+            return cls(
+                dataset=session.dataset,
+                encoder=session.encoder.name,
+                l2=session.l2,
+                head=session.head,
+                predictions={
+                    split.name: session.predictions(split.name)
+                    for split in session.dataset.splits()
+                    if session.can_predict(split)
+                },
+                tried=session.tried,
+                sharpened=session.sharpened,
+                steps=copy(session.steps),
+            )
+
+
+class SessionFolder:
+    """Writes a session into a folder as often as wanted, its arrays only where they are not there yet.
+
+    Raises
+    ------
+    SavedSessionError
+        When the folder holds something else, which is left alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_dir():
+            raise SavedSessionError(f"{path} is a file; choose a new or empty folder.")
+        if path.is_dir() and any(path.iterdir()) and not holds_session(path):
+            raise SavedSessionError(f"{path} holds other files; choose a new or empty folder.")
+        self.path = path
+        self._splits: WeakKeyDictionary[Split, Json] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[LinearHead, str] = WeakKeyDictionary()
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Put a session in place of the one that was there; raises OSError, and then the old one is whole."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        description = self._description(snapshot)
+        replace_file(self.path / INDEX, json.dumps(description, allow_nan=False).encode())
+        self._delete_all_but({INDEX, *_files(description)})
+
+    def _description(self, snapshot: Snapshot) -> Json:
+        dataset, steps = snapshot.dataset, snapshot.steps
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "dataset": dataset.name,
+            "class_names": dataset.class_names,
+            "group_names": dataset.group_names,
+            "encoder": snapshot.encoder,
+            "l2": snapshot.l2,
+            "splits": {split.name: self._split(split, snapshot) for split in dataset.splits()},
+            "head": self._head(snapshot.head) if isinstance(snapshot.head, LinearHead) else None,
+            "history": [_tried_json(tried) for tried in snapshot.tried],
+            "sharpened": [vars(one) for one in snapshot.sharpened],
+            "models": [self._model(retraining) for retraining in steps.retrainings],
+            "now": _state_json(steps.now),
+            "undo": [_step_json(step) for step in steps.before],
+            "redo": [_step_json(step) for step in steps.taken_back],
+        }
+
+    def _split(self, split: Split, snapshot: Snapshot) -> Json:
+        known = self._splits.get(split)
+        if known is None or not self._has(known["arrays"], known["images"]):
+            images = split.images
+            known = self._splits[split] = {
+                "arrays": write_arrays_once(self.path, split.name, _split_arrays(split, snapshot)),
+                "images": None
+                if images is None
+                else write_text_once(self.path, "images", _images_json(images)),
+                "unreadable": [asdict(image) for image in split.unreadable],
+            }
+        return known
+
+    def _head(self, head: LinearHead) -> Json:
+        name = self._heads.get(head)
+        if name is None or not self._has(name):
+            name = self._heads[head] = write_arrays_once(self.path, "head", head.to_tensors())
+        return {"arrays": name, "objective": head.objective, "l2": head.l2}
+
+    def _model(self, retraining: Retraining) -> Json:
+        """Describe a retraining; the comparison is for people, `load_session` computes it again."""
+        comparison = retraining.comparison
+        return {
+            "number": retraining.number,
+            "head": self._head(retraining.head),
+            "annotations": _annotations_json(retraining.annotations),
+            "curve": [asdict(point) for point in retraining.curve],
+            "comparison": {"sentence": comparison.sentence, "origin": asdict(comparison.origin)},
+        }
+
+    def _has(self, *names: str | None) -> bool:
+        return all(name is None or (self.path / name).exists() for name in names)
+
+    def _delete_all_but(self, names: set[str]) -> None:
+        for path in self.path.iterdir():
+            if _OURS.fullmatch(path.name) and path.name not in names:
+                path.unlink(missing_ok=True)
 
 
 def save_session(session: Session, folder: Path) -> Path:
@@ -51,100 +192,115 @@ def save_session(session: Session, folder: Path) -> Path:
     NotFittedError
         Before `fit`.
     SavedSessionError
-        When the folder holds something else, which is left alone.
+        When the folder holds something else, which is left alone, or cannot be written to.
     """
-    session.predictions("val")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "session.json").exists():
-        raise SavedSessionError(f"{folder} holds other files; choose a new or empty folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with session.lock, tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
-        draft = Path(place) / folder.name
-        draft.mkdir()
-        for split in session.dataset.splits():
-            save_file(_split_arrays(session, split), draft / f"{split.name}.safetensors")
-        save_file(_heads(session), draft / "heads.safetensors")
-        text = json.dumps(_description(session), indent=2, ensure_ascii=False, allow_nan=False)
-        (draft / "session.json").write_text(text, encoding="utf-8")
-        _move_in(draft, folder, Path(place) / "old")
+    snapshot = Snapshot.of(session)
+    try:
+        SessionFolder(folder).write(snapshot)
+    except OSError as error:
+        raise SavedSessionError(f"The session cannot be saved to {folder}: {reason_of(error)}.") from error
     return folder
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something could not be written, in the words of the system."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def holds_session(folder: Path) -> bool:
+    """Tell whether a folder holds a saved session, whole or damaged."""
+    return (folder / INDEX).exists()
 
 
 def load_session(folder: Path, *, dataset: Dataset | None, encoder: str | Encoder | None) -> Session:
     """Open the folder that `save_session` wrote; see `Session.load`."""
     description = _read_description(folder)
-    arrays = {name: _read_arrays(folder / f"{name}.safetensors") for name in description["splits"]}
-    try:
-        restored = _dataset(description, arrays, dataset)
+    with _damage_in(folder):
+        restored = _dataset(description, folder, dataset)
         session = Session(restored, _encoder(description, encoder), l2=float(description["l2"]))
-        heads = _read_arrays(folder / "heads.safetensors")
-        if "before.weights" in heads:
-            session.head = _head(heads, "before", description["heads"]["before"])
+        if description["head"] is not None:
+            session.head = _read_head(folder, description["head"])
         session.fit()
-        annotations = Annotations(Annotation.from_dict(kept) for kept in description["annotations"])
-        history = [_phrase_score(tried) for tried in description["history"]]
-        retrained = _head(heads, "after", description["heads"]["after"]) if "after.weights" in heads else None
-        sharpened = [SharpenedPhrase(**one) for one in description.get("sharpened", ())]
-        used = Annotations(Annotation.from_dict(kept) for kept in description["retrained_with"])
-    except SavedSessionError:
-        raise
-    except (ClarifyError, KeyError, TypeError, ValueError) as error:
-        raise SavedSessionError(f"{folder} is damaged or from another version: {error}") from error
-    session.restore(annotations, history, retrained, used, sharpened)
+        _restore(session, folder, description)
     return session
 
 
-def _split_arrays(session: Session, split: Split) -> dict[str, Any]:
+def go_on_from(session: Session, folder: Path) -> None:
+    """Put what was done in a saved session, if anything was, into a fitted one with which nothing was done.
+
+    Raises
+    ------
+    SavedSessionError
+        When the folder is damaged, or was saved over other data, with another encoder or another model, or
+        when something was done with the session already.
+    """
+    description = _read_description(folder)
+    with _damage_in(folder):
+        if not description["history"] and not description["undo"]:
+            return
+        difference = _difference(session, folder, description)
+        if difference:
+            raise SavedSessionError(
+                f"{folder} holds a session {difference}. "
+                "Open that one with Session.load, or give another folder."
+            )
+        _restore(session, folder, description)
+
+
+def _difference(session: Session, folder: Path, description: Json) -> str:
+    """Return why a saved session cannot go on in this one; empty when it can."""
+    if session.tried or session.undoable:
+        return "with other work than this one"
+    if description["encoder"] != session.encoder.name:
+        return f"with the encoder {description['encoder']!r}, not {session.encoder.name!r}"
+    if tuple(description["class_names"]) != session.class_names:
+        return f"with the classes {description['class_names'][:10]}"
+    arrays = {name: read_arrays(folder / saved["arrays"]) for name, saved in description["splits"].items()}
+    for split in session.dataset.splits():
+        if not np.array_equal(arrays.get(split.name, {}).get("labels", ()), split.labels):
+            return f"whose {split.name} images have other labels"
+    predicted = arrays["val"].get("predictions")
+    if predicted is None:
+        predicted = _read_head(folder, description["head"]).predict(features_of(session.dataset.val))
+    return (
+        "" if np.array_equal(predicted, session.predictions("val")) else "of a model that predicts otherwise"
+    )
+
+
+def _restore(session: Session, folder: Path, description: Json) -> None:
+    history = [_phrase_score(tried) for tried in description["history"]]
+    sharpened = {one["name"]: SharpenedPhrase(**one) for one in description["sharpened"]}
+    session.learn(sharpened.values())
+    models = [_read_model(session, folder, saved, sharpened) for saved in description["models"]]
+    by_number = {model.number: model for model in models}
+    steps = Steps(
+        _state(description["now"], by_number, sharpened),
+        models,
+        before=[_step(saved, by_number, sharpened) for saved in description["undo"]],
+        taken_back=[_step(saved, by_number, sharpened) for saved in description["redo"]],
+    )
+    session.restore(folder, history, steps)
+
+
+# -- from a session to JSON and arrays
+
+
+def _split_arrays(split: Split, snapshot: Snapshot) -> Arrays:
     arrays = {name: getattr(split, name) for name in _ARRAYS if getattr(split, name) is not None}
     if arrays.get("features") is arrays.get("embeddings"):
         arrays.pop("features")
-    if not isinstance(session.head, LinearHead) and session.can_predict(split):
+    if not isinstance(snapshot.head, LinearHead) and split.name in snapshot.predictions:
         # A model from outside is not ours to save; what it predicts is.
-        arrays["predictions"] = session.predictions(split.name)
-    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        arrays["predictions"] = snapshot.predictions[split.name]
+    return arrays
 
 
-def _heads(session: Session) -> dict[str, Any]:
-    named = {"before": session.head, "after": session.retrained}
-    tensors: dict[str, Any] = {"format": np.array([VERSION])}
-    for name, head in named.items():
-        if isinstance(head, LinearHead):
-            tensors |= {f"{name}.{part}": values for part, values in head.to_tensors().items()}
-    return tensors
+def _images_json(images: ImageSequence) -> str:
+    names = [images.name(row) for row in range(len(images))]
+    return json.dumps({"names": names, "paths": _paths(images)})
 
 
-def _description(session: Session) -> dict[str, Any]:
-    dataset = session.dataset
-    retraining = session.retraining
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "dataset": dataset.name,
-        "class_names": dataset.class_names,
-        "group_names": dataset.group_names,
-        "encoder": session.encoder.name,
-        "l2": session.l2,
-        "splits": {split.name: _split_description(split) for split in dataset.splits()},
-        "history": [asdict(tried) for tried in session.tried],
-        "sharpened": [asdict(one) for one in session.sharpened],
-        "annotations": [asdict(kept) for kept in session.annotations],
-        "heads": {
-            "before": _head_description(session.head),
-            "after": _head_description(session.retrained),
-        },
-        "comparison": _comparison_description(session),
-        "retrained_with": [] if retraining is None else [asdict(kept) for kept in retraining.annotations],
-    }
-
-
-def _split_description(split: Split) -> dict[str, Any]:
-    return {
-        "images": None if split.images is None else [split.images.name(row) for row in range(len(split))],
-        "paths": _paths(split.images),
-        "unreadable": [asdict(image) for image in split.unreadable],
-    }
-
-
-def _paths(images: ImageSequence | None) -> list[str] | None:
+def _paths(images: ImageSequence) -> list[str] | None:
     """Return where the images lie, if they are files."""
     if not isinstance(images, ImageList):
         return None
@@ -152,63 +308,76 @@ def _paths(images: ImageSequence | None) -> list[str] | None:
     return None if None in paths else [str(path) for path in paths]
 
 
-def _head_description(head: object) -> dict[str, Any] | None:
-    if not isinstance(head, LinearHead):
-        return None
-    return {"objective": head.objective, "l2": head.l2}
+def _tried_json(tried: PhraseScore) -> Json:
+    return {**vars(tried), "origin": vars(tried.origin)}
 
 
-def _comparison_description(session: Session) -> dict[str, Any] | None:
-    """Return before and after for people who read the file; `load_session` computes them again."""
-    if session.retraining is None:
-        return None
-    comparison = session.retraining.comparison
-    return {"sentence": comparison.sentence, "origin": asdict(comparison.origin)}
+def _annotations_json(annotations: Annotations) -> list[Json]:
+    """Describe annotations; what their sharpened phrases are made of is written once for the session."""
+    return [{**vars(kept), "sharpened": [one.name for one in kept.sharpened]} for kept in annotations]
 
 
-def _move_in(draft: Path, folder: Path, old: Path) -> None:
-    if folder.exists():
-        folder.replace(old)
-    draft.replace(folder)
-    if old.exists():
-        shutil.rmtree(old)
+def _state_json(state: SessionState) -> Json:
+    return {
+        "annotations": _annotations_json(state.annotations),
+        "model": None if state.retraining is None else state.retraining.number,
+    }
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "session.json"
+def _step_json(step: Step) -> Json:
+    what, state = step
+    return {"what": what, **_state_json(state)}
+
+
+def _files(description: Json) -> list[str]:
+    """Return the names of all files that a description speaks of."""
+    heads = [description["head"], *(model["head"] for model in description["models"])]
+    splits = description["splits"].values()
+    names = [saved[kind] for saved in splits for kind in ("arrays", "images")]
+    return [name for name in [*names, *(head["arrays"] for head in heads if head)] if name is not None]
+
+
+# -- and back
+
+
+def _read_description(folder: Path) -> Json:
+    path = folder / INDEX
     if not path.exists():
         raise SavedSessionError(
-            f"{folder} is not a saved session: it has no session.json. Save one with session.save."
+            f"{folder} is not a saved session: it has no {INDEX}. Save one with session.save."
         )
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SavedSessionError(f"{path} cannot be read: {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+    description = _read_json(path)
+    if description.get("format") != FORMAT:
         raise SavedSessionError(f"{path} does not describe a session of clarify_widget.")
-    if description.get("version") not in _READABLE:
+    if description.get("version") != VERSION:
         raise SavedSessionError(
-            f"{path} has version {description.get('version')}; this package reads versions "
-            f"{' and '.join(map(str, _READABLE))}. "
+            f"{path} has version {description.get('version')}; this package reads version {VERSION}. "
             "Open it with the release that wrote it, or save the session anew.",
         )
     return description
 
 
-def _read_arrays(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Json:
     try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise SavedSessionError(f"{path} is missing or damaged: {error}") from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SavedSessionError(f"{path} cannot be read: {error}") from error
+    return content if isinstance(content, dict) else {}
 
 
-def _dataset(
-    description: dict[str, Any], arrays: dict[str, dict[str, Any]], given: Dataset | None
-) -> Dataset:
-    splits = {
-        name: _split(name, description["splits"][name], parts, _images(name, description, parts, given))
-        for name, parts in arrays.items()
-    }
+@contextmanager
+def _damage_in(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with what a folder holds into one clear error."""
+    try:
+        yield
+    except SavedSessionError:
+        raise
+    except (ClarifyError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SavedSessionError(f"{folder} is damaged or from another version: {error}") from error
+
+
+def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
+    splits = {name: _split(name, saved, folder, given) for name, saved in description["splits"].items()}
     group_names = description["group_names"]
     return Dataset(
         description["dataset"],
@@ -220,30 +389,25 @@ def _dataset(
     )
 
 
-def _split(
-    name: str, description: dict[str, Any], arrays: dict[str, Any], images: ImageSequence | None
-) -> Split:
-    return Split(
-        name,
-        images=images,
-        unreadable=tuple(UnreadableImage(**image) for image in description["unreadable"]),
-        **arrays,
-    )
+def _split(name: str, saved: Json, folder: Path, given: Dataset | None) -> Split:
+    arrays = read_arrays(folder / saved["arrays"])
+    images = _saved_images(saved, folder) if given is None else _given_images(name, saved, arrays, given)
+    unreadable = tuple(UnreadableImage(**image) for image in saved["unreadable"])
+    return Split(name, images=images, unreadable=unreadable, **arrays)
 
 
-def _images(
-    name: str,
-    description: dict[str, Any],
-    arrays: dict[str, Any],
-    given: Dataset | None,
-) -> ImageSequence | None:
-    saved = description["splits"][name]
-    if given is None:
-        return None if saved["paths"] is None else ImageList(saved["paths"], saved["images"])
+def _saved_images(saved: Json, folder: Path) -> ImageSequence | None:
+    if saved["images"] is None:
+        return None
+    content = _read_json(folder / saved["images"])
+    return None if content["paths"] is None else ImageList(content["paths"], content["names"])
+
+
+def _given_images(name: str, saved: Json, arrays: Arrays, given: Dataset) -> ImageSequence | None:
     split = next((split for split in given.splits() if split.name == name), None)
-    left_out = {image["name"] for image in saved["unreadable"]}
     if split is None or split.images is None:
         return None
+    left_out = {image["name"] for image in saved["unreadable"]}
     kept = np.array(
         [row for row in range(len(split)) if split.images.name(row) not in left_out], dtype=np.int64
     )
@@ -255,7 +419,7 @@ def _images(
     return split.images.take(kept)
 
 
-def _encoder(description: dict[str, Any], given: str | Encoder | None) -> str | Encoder:
+def _encoder(description: Json, given: str | Encoder | None) -> str | Encoder:
     if given is None:
         try:
             return encoders.load(description["encoder"])
@@ -272,18 +436,39 @@ def _encoder(description: dict[str, Any], given: str | Encoder | None) -> str | 
     return loaded
 
 
-def _head(tensors: dict[str, FloatArray | IntArray], name: str, description: dict[str, Any]) -> LinearHead:
-    own = {
-        part.removeprefix(f"{name}."): values
-        for part, values in tensors.items()
-        if part.startswith(f"{name}.")
-    }
-    return LinearHead.from_tensors(own, **description)
+def _read_head(folder: Path, saved: Json) -> LinearHead:
+    arrays = read_arrays(folder / saved["arrays"])
+    return LinearHead.from_tensors(arrays, objective=saved["objective"], l2=saved["l2"])
 
 
-def _phrase_score(tried: dict[str, Any]) -> PhraseScore:
-    known = {part.name for part in fields(PhraseScore)}
-    values = {name: value for name, value in tried.items() if name in known}
-    values["unknown_words"] = tuple(values["unknown_words"])
-    values["origin"] = Origin(**values["origin"])
-    return PhraseScore(**values)
+def _read_model(session: Session, folder: Path, saved: Json, sharpened: _Sharpened) -> Retraining:
+    head, annotations = _read_head(folder, saved["head"]), _annotations(saved["annotations"], sharpened)
+    return Retraining(
+        saved["number"],
+        head,
+        annotations,
+        session.compare_with(head, annotations),
+        tuple(CurvePoint(**point) for point in saved["curve"]),
+    )
+
+
+def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
+    return Annotations(
+        Annotation(**{**kept, "sharpened": tuple(sharpened[name] for name in kept["sharpened"])})
+        for kept in saved
+    )
+
+
+def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
+    number = saved["model"]
+    annotations = _annotations(saved["annotations"], sharpened)
+    return SessionState(annotations, None if number is None else models[number])
+
+
+def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:
+    return saved["what"], _state(saved, models, sharpened)
+
+
+def _phrase_score(tried: Json) -> PhraseScore:
+    origin = Origin(**tried["origin"])
+    return PhraseScore(**{**tried, "unknown_words": tuple(tried["unknown_words"]), "origin": origin})

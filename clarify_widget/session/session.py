@@ -12,18 +12,18 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
-from clarify_widget.errors import DataError, NotFittedError, UnknownClassError
+from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import CellAccuracy
 from clarify_widget.session.cells import Cells, slices_of, with_whole_classes
 from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
-from clarify_widget.session.history import Retraining, SessionState, Steps, Tried
+from clarify_widget.session.history import Retraining, Steps, Tried
 from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
-from clarify_widget.session.predictions import features_of, predict, with_predictions
+from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
 from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.evaluation import Evaluation
+    from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.training import Head
 
@@ -71,6 +72,7 @@ Event = Literal[
     "redone",
     "expected",
     "suggested",
+    "saved",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -89,10 +91,11 @@ class Session:
         A name for `encoders.load`, or any object with encode_images, encode_text, name and dim. It is the
         space that phrases are compared in; the head trains on `features` where the data set has them.
     head
-        A model that is trained already: a LinearHead, a linear scikit-learn classifier or a torch.nn.Linear
-        on the features. Without one, `fit` trains ERM.
+        A model that is trained already: a LinearHead, a fitted scikit-learn classifier, a torch module or a
+        function, of the features; see `training.head_from`. Without one, `fit` trains ERM.
     predictions
-        Instead of a head, class indices of any model: {"val": (n,), "test": (n,)}, or (n,) for "val" alone.
+        Instead of a head, what any model predicts: {"val": ..., "test": ...}, or an array for "val" alone,
+        of (n,) class indices or names, or (n, C) probabilities or logits. A model does as well, like `head`.
     cache_dir
         Where embeddings of images are kept between runs; None keeps them in memory only.
     device
@@ -123,9 +126,13 @@ class Session:
             raise DataError(
                 "Give either head= or predictions=, not both: the head would make other predictions."
             )
+        if predictions is not None and is_model(predictions):
+            head, predictions = predictions, None
         self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
-        self.head: Head | None = None if head is None else head_from(head, dataset.num_classes)
+        self.head: Head | None = (
+            None if head is None else head_from(head, dataset.num_classes, dataset.class_names)
+        )
         self.l2 = l2
         self.lock = threading.RLock()
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
@@ -139,6 +146,8 @@ class Session:
         self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._folder: Path | None = None  # the saved session that this one goes on from
+        self._autosave: Autosave | None = None
 
     # -- what it knows
 
@@ -171,6 +180,11 @@ class Session:
     def models(self) -> tuple[Retraining, ...]:
         """Every retraining so far, oldest first, whether or not it is the one in use; see `use_model`."""
         return self._steps.retrainings
+
+    @property
+    def steps(self) -> Steps:
+        """What was done, can be taken back and can be done again."""
+        return self._steps
 
     @property
     def tried(self) -> tuple[PhraseScore, ...]:
@@ -401,6 +415,16 @@ class Session:
         """Whether suggestions for a class take a moment only; else people should ask for them."""
         return not take_long(len(known_phrases(self.encoder)), len(self.members(class_name).indices))
 
+    def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
+        """Know phrases that were sharpened in another session by their names.
+
+        Raises
+        ------
+        DataError
+            When a name already means something else here.
+        """
+        self._phrases.learn(sharpened)
+
     def compare_phrases(
         self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None
     ) -> PhraseComparison:
@@ -457,7 +481,7 @@ class Session:
         """
         self._require_fit()
         sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
-        self._phrases.learn([sharpened])
+        self.learn([sharpened])
         return self.score(class_name, sharpened.name)
 
     def expected(
@@ -604,6 +628,51 @@ class Session:
         self._notify("annotated")
         return annotation
 
+    def load_annotations(self, source: str | Path | Annotations) -> Annotations:
+        """Keep annotations of another session, as one step that `undo` takes back.
+
+        Each keeps its threshold and is scored by the model under review. One with the class and phrase of an
+        annotation that is kept already takes its place; the others stay.
+
+        Parameters
+        ----------
+        source
+            The JSON file that `Annotations.save` wrote, or the annotations themselves.
+
+        Returns
+        -------
+        What was loaded, with its scores here; None where the model gets no image, or every image, of the
+        class right.
+
+        Raises
+        ------
+        SavedSessionError
+            When the file is missing, is not JSON, or holds something else.
+        UnknownClassError
+            When an annotation is of a class that this data set does not have; nothing is kept then.
+        PhraseError
+            When the encoder does not take a phrase; nothing is kept then.
+        """
+        given = source if isinstance(source, Annotations) else Annotations.load(source)
+        for annotation in given:
+            self._label(annotation.class_name)
+        self.learn(one for annotation in given for one in annotation.sharpened)
+        scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
+        loaded = Annotations(
+            replace(annotation, score=None if scored is None else scored.score)
+            for annotation, scored in zip(given, scores, strict=True)
+        )
+        if not loaded:
+            return loaded
+        with self.lock:
+            for scored in scores:
+                if scored is not None:
+                    self._tried.add(scored, (), self._kept_phrases(scored.class_name))
+            what = "1 annotation" if len(loaded) == 1 else f"{len(loaded)} annotations"
+            self._take(f"Load {what}", annotations=Annotations((*self.annotations, *loaded)))
+        self._notify("annotated")
+        return loaded
+
     def remove(self, class_name: str, phrase: str) -> None:
         """Take back a phrase that was kept.
 
@@ -673,7 +742,7 @@ class Session:
             train_slices = self._slices(self.dataset.train, annotations).ids if annotations else None
             recorder = self._recorder(annotations, progress)
         head = self._train(objective, train_slices, recorder, cancelled)
-        comparison = self._compare(head, annotations)
+        comparison = self.compare_with(head, annotations)
         with self.lock:
             number = len(self.models) + 1
             retraining = Retraining(number, head, annotations, comparison, recorder.curve)
@@ -715,6 +784,18 @@ class Session:
         if self._steps.now.retraining is None:
             raise NotFittedError("Nothing to compare yet; keep a phrase and call retrain first.")
         return self._steps.now.retraining.comparison
+
+    def compare_with(self, head: LinearHead, annotations: Annotations) -> Comparison:
+        """Compare the model under review with a head, by the slices of annotations; nothing changes."""
+        split = self.comparison_split
+        return compare(
+            self.dataset,
+            split,
+            self._predictions[split.name],
+            head.predict(features_of(split)),
+            origin=origin_of(self, split.name, len(split), head),
+            slices=self._slices(split, annotations, allow_empty=True),
+        )
 
     @property
     def undoable(self) -> str:
@@ -854,7 +935,47 @@ class Session:
         """Save everything but the images to a folder, as safetensors and JSON; see `load`."""
         from clarify_widget.session.saved import save_session
 
-        return save_session(self, Path(path))
+        self._folder = save_session(self, Path(path))
+        return self._folder
+
+    def autosave(self, folder: str | Path) -> Path:
+        """Keep the session in a folder from now on: every change is on disk when its verb returns.
+
+        Where the folder holds what was done with the same data and model before, as after a kernel that died,
+        the session first goes on from there; so a notebook that calls this can simply be run again. A folder
+        that cannot be written to for a while is logged, and the session goes on; see `saved`.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or with a saved session; see `load`. Images are not copied to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        SavedSessionError
+            When the folder cannot be written to, or holds other files, a session over other data or another
+            model, or other work than this session has.
+        """
+        from clarify_widget.session.autosave import Autosave
+        from clarify_widget.session.saved import go_on_from, holds_session
+
+        path = Path(folder).absolute()
+        self._require_fit()
+        if holds_session(path) and (self._folder is None or path != self._folder.absolute()):
+            go_on_from(self, path)
+        if self._autosave is not None:
+            self._autosave.stop()
+        self._autosave = Autosave(self, path, told=lambda: self._notify("saved"))
+        self._folder = path
+        self._notify("saved")
+        return path
+
+    @property
+    def saved(self) -> Saved | None:
+        """Where `autosave` keeps the session, and whether its latest change is there; None without it."""
+        return None if self._autosave is None else self._autosave.saved
 
     @classmethod
     def load(
@@ -884,25 +1005,13 @@ class Session:
 
         return load_session(Path(path), dataset=dataset, encoder=encoder)
 
-    def restore(
-        self,
-        annotations: Annotations,
-        tried: Iterable[PhraseScore],
-        retrained: LinearHead | None,
-        retrained_with: Annotations,
-        sharpened: Iterable[SharpenedPhrase] = (),
-    ) -> None:
-        """Put a fitted session where another one was; `load` uses it."""
+    def restore(self, folder: Path, tried: Iterable[PhraseScore], steps: Steps) -> None:
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()
-            self._phrases.learn(sharpened)
             self._tried = Tried(tried)
-            retraining = None
-            if retrained is not None:
-                comparison = self._compare(retrained, retrained_with)
-                retraining = Retraining(1, retrained, retrained_with, comparison)
-            retrainings = () if retraining is None else (retraining,)
-            self._steps = Steps(SessionState(annotations, retraining), retrainings)
+            self._steps = steps
+            self._folder = folder
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:
@@ -929,6 +1038,13 @@ class Session:
 
     def _take(self, what: str, **changed: Any) -> None:
         self._steps.take(what, replace(self._steps.now, **changed))
+
+    def _score_or_none(self, class_name: str, phrase: str) -> PhraseScore | None:
+        try:
+            return score_phrase(self, class_name, phrase)
+        except ScoreError:
+            self.similarities(phrase)  # raises PhraseError for a phrase that could not be sliced by either
+            return None
 
     def _kept(self, class_name: str, phrase: str, to_be: str) -> Annotation:
         for kept in self.annotations.of_class(class_name):
@@ -994,15 +1110,4 @@ class Session:
             initial=self.head if isinstance(self.head, LinearHead) else None,
             progress=progress,
             cancelled=cancelled,
-        )
-
-    def _compare(self, head: LinearHead, annotations: Annotations) -> Comparison:
-        split = self.comparison_split
-        return compare(
-            self.dataset,
-            split,
-            self._predictions[split.name],
-            head.predict(features_of(split)),
-            origin=origin_of(self, split.name, len(split), head),
-            slices=self._slices(split, annotations, allow_empty=True),
         )

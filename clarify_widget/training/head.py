@@ -1,4 +1,4 @@
-"""The linear last layer, with its own normalisation, and adapters for layers that others trained."""
+"""The linear last layer, with its own normalisation."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class LinearHead:
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
         """Return (n,) class indices of raw features (n, d)."""
-        return _most_likely(self.decision_function(features))
+        return most_likely(self.decision_function(features))
 
     def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array, the report included, ready for safetensors; objective and l2 go beside them."""
@@ -168,91 +168,8 @@ class LinearHead:
 _ARRAYS = ("mean", "scale", "weights", "bias")
 
 
-@dataclass(frozen=True, eq=False)
-class ForeignHead:
-    """A linear layer that was trained elsewhere, on features as they are.
-
-    Attributes
-    ----------
-    weights
-        W (d, C).
-    bias
-        b (C,).
-    """
-
-    weights: Float64Array
-    bias: Float64Array
-
-    def decision_function(self, features: npt.ArrayLike) -> Float64Array:
-        """Return (n, C) logits of features (n, d); raises DataError when the width differs."""
-        rows = check_rows(features)
-        if rows.shape[1] != len(self.weights):
-            raise DataError(f"This layer takes features of width {len(self.weights)}; got {rows.shape[1]}.")
-        logits: Float64Array = rows @ self.weights + self.bias
-        return logits
-
-    def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
-        """Return (n, C) class probabilities of features (n, d)."""
-        return softmax(self.decision_function(features))
-
-    def predict(self, features: npt.ArrayLike) -> IntArray:
-        """Return (n,) class indices of features (n, d)."""
-        return _most_likely(self.decision_function(features))
-
-
-def head_from(model: Any, num_classes: int) -> Head:
-    """Return a head over a linear layer that was trained elsewhere.
-
-    Parameters
-    ----------
-    model
-        A LinearHead (returned as it is), a fitted scikit-learn linear classifier (`coef_`, `intercept_`),
-        or a `torch.nn.Linear`. Features reach it as they are, without normalisation.
-    num_classes
-        C.
-
-    Raises
-    ------
-    DataError
-        When it is none of these, or does not have C outputs.
-    """
-    if isinstance(model, (LinearHead, ForeignHead)):
-        head: LinearHead | ForeignHead = model
-    elif hasattr(model, "coef_") and hasattr(model, "intercept_"):
-        _check_classes(model, num_classes)
-        head = _from_rows(np.asarray(model.coef_), model.intercept_)
-    elif hasattr(model, "weight") and hasattr(model, "in_features"):
-        bias = None if model.bias is None else model.bias.detach().cpu().double().numpy()
-        head = _from_rows(model.weight.detach().cpu().double().numpy(), bias)
-    else:
-        raise DataError(
-            f"head must be a LinearHead, a fitted scikit-learn linear classifier or a torch.nn.Linear; "
-            f"got {type(model).__name__}. For any other model pass predictions= instead.",
-        )
-    if head.weights.shape[1] != num_classes:
-        raise DataError(f"The head has {head.weights.shape[1]} outputs for {num_classes} classes.")
-    return head
-
-
-def _check_classes(model: Any, num_classes: int) -> None:
-    classes = np.asarray(getattr(model, "classes_", np.arange(num_classes)))
-    if not np.array_equal(classes, np.arange(num_classes)):
-        raise DataError(
-            f"The classifier was fitted on labels {classes.tolist()}; expected 0..{num_classes - 1}, "
-            "so that its outputs mean the same classes.",
-        )
-
-
-def _from_rows(rows: Float64Array, bias: npt.ArrayLike | None) -> ForeignHead:
-    rows = np.atleast_2d(rows).astype(np.float64)
-    offsets = np.zeros(len(rows)) if bias is None else np.ravel(np.asarray(bias, dtype=np.float64))
-    offsets = np.broadcast_to(offsets, (len(rows),))
-    if len(rows) == 1:  # one row is the second class against the first
-        rows, offsets = np.vstack([-rows, rows]) / 2, np.array([-offsets[0], offsets[0]]) / 2
-    return ForeignHead(np.ascontiguousarray(rows.T), offsets)
-
-
-def _most_likely(logits: Float64Array) -> IntArray:
+def most_likely(logits: Float64Array) -> IntArray:
+    """Return (n,) class indices of logits (n, C)."""
     classes: IntArray = np.argmax(logits, axis=1)
     return classes
 

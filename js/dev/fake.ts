@@ -146,6 +146,7 @@ export class FakeKernel implements Model {
       can_undo: "",
       suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
       marks: NO_MARKS,
+      saved: null,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);

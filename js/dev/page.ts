@@ -1,5 +1,5 @@
 // The page that shows the widget without a notebook: ?state=start|class|scored|velvet|kept|retraining|compared|error
-// |described&theme=light|dark&width=900&many=1&pending=1. `window.cwPhotos` may hold other images.
+// |described&theme=light|dark&width=900&many=1&pending=1&saved=reason. `window.cwPhotos` may hold other images.
 
 import widget from "../src/index";
 import { type FakeData, FakeKernel, sprites } from "./fake";
@@ -20,6 +20,9 @@ document.body.style.background = dark ? "#111111" : "#ffffff";
 
 const data = window.cwPhotos ?? sprites();
 const kernel = new FakeKernel(data, {
+  saved: query.has("saved")
+    ? { folder: "/home/me/waterbirds/kept", at: 1.8e9, error: query.get("saved") ?? "" }
+    : null,
   notes: query.has("notes") ? ["val/square/00013.png cannot be read: truncated file."] : [],
 });
 window.cwKernel = kernel;

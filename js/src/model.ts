@@ -120,6 +120,15 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Where the session is saved after every change. */
+export interface Saved {
+  folder: string;
+  /** Seconds since 1970, to the minute. */
+  at: number;
+  /** Why the latest change is not there; empty when it is. */
+  error: string;
+}
+
 export interface WidgetError {
   type: string;
   message: string;
@@ -153,6 +162,7 @@ export interface Traits {
   can_undo: string;
   suggestions: Suggestions;
   marks: Marks;
+  saved: Saved | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -176,6 +186,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_undo",
   "suggestions",
   "marks",
+  "saved",
 ];
 
 export interface ThumbnailItem {

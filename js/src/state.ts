@@ -165,6 +165,7 @@ export class Store {
       can_undo: model.get("can_undo") ?? "",
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
+      saved: model.get("saved") ?? null,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,

@@ -24,6 +24,12 @@ export const strings = {
   undo: "Undo",
   undoWhat: (what: string) => `Undo: ${what}`,
   dismiss: "Dismiss",
+  saved: (time: string, folder: string) => `Saved ${time} in ${folder}`,
+  savedHelp: (folder: string, time: string) =>
+    `Every change is saved in ${folder}, the last at ${time}. Session.load opens it again.`,
+  notSaved: (reason: string) => `Not saved: ${reason}`,
+  notSavedHelp: (folder: string, time: string, reason: string) =>
+    `Since ${time} nothing could be saved in ${folder}: ${reason}. Nothing is lost while the kernel runs, and the next change tries again.`,
   notes: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
 
   classHeading: "Class",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import PIL.Image
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clarify_widget.datasets import from_arrays
@@ -147,6 +147,37 @@ def test_pandas_columns_lists_and_torch_tensors_do():
     assert nullable.class_names == ("class 0", "class 1")
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
+def test_probabilities_become_predictions_with_confidences(kind):
+    logits = np.random.default_rng(1).normal(size=(N, 2))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    dataset = from_arrays(
+        labels=LABELS, features=ROWS, predictions=shares.astype(kind), split=[0] * 10 + [1] * 10
+    )
+    assert np.array_equal(dataset.val.predictions, logits[10:].argmax(axis=1))
+    np.testing.assert_allclose(dataset.val.confidences, shares[10:].max(axis=1), atol=1e-3)
+    assert dataset.val.take(np.array([3])).confidences == dataset.val.confidences[3]
+
+
+def test_logits_become_predictions_without_confidences():
+    logits = np.random.default_rng(1).normal(size=(N, 2))
+    dataset = from_arrays(
+        labels={"train": LABELS, "val": LABELS},
+        features={"train": ROWS, "val": ROWS},
+        predictions={"val": logits},
+    )
+    assert np.array_equal(dataset.val.predictions, logits.argmax(axis=1))
+    assert dataset.val.confidences is None
+
+
+def test_memory_mapped_features_stay_in_their_file(tmp_path):
+    np.save(tmp_path / "features.npy", ROWS.astype(np.float32))
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    dataset = from_arrays(labels=LABELS, features=mapped, split=[0] * 12 + [1] * 8)
+    for split in dataset.splits():
+        assert np.shares_memory(split.features, mapped)
+
+
 def test_images_come_as_paths_pil_images_arrays_functions_or_one_function(tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (N, 3, 5, 3), dtype=np.uint8)
     for row, pixels in enumerate(array):
@@ -191,7 +222,11 @@ BAD = {
     "at least two classes": {"labels": np.zeros(N, int)},
     "class_names must differ": {"class_names": ["a", "a"]},
     "predictions must be 0..1 for 2 classes": {"predictions": LABELS + 1},
-    r"predictions.argmax\(axis=1\)": {"predictions": np.zeros((N, 2))},
+    r"predictions of shape \(20, 3\) should have one column for each of the 2": {
+        "predictions": np.zeros((N, 3))
+    },
+    "predictions has NaN": {"predictions": np.full((N, 2), np.nan)},
+    "predictions must be a 2-D array": {"predictions": np.zeros((N, 2, 2))},
     "groups must be 0..1 for 2 classes": {"groups": LABELS + 1, "group_names": ["g", "h"]},
     r"split must be train, val or test \(or 0, 1, 2\); got \['fold 1'\]": {"split": ["fold 1"] * N},
     "split leaves no image to val": {"split": ["train"] * N},
@@ -221,6 +256,7 @@ def test_what_does_not_fit_is_one_clear_data_error(message):
 
 
 @settings(deadline=None)
+@example([0, 0, 0], 0.5, 0.25, 0)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=80),
     st.floats(0, 0.5),

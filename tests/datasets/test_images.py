@@ -10,9 +10,11 @@ import warnings
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torchvision.transforms import functional
 
 from clarify_widget.datasets.dataset import ImageSequence
 from clarify_widget.datasets.images import ImageList, open_image, reason_of
@@ -157,10 +159,58 @@ def test_bytes_paths_images_arrays_and_functions_agree(tmp_path):
         assert np.array_equal(np.asarray(open_image(source)), array)
 
 
-def test_torch_tensors_are_arrays():
-    torch = pytest.importorskip("torch")
-    array = np.asarray(two_tone())
-    assert np.array_equal(np.asarray(open_image(torch.from_numpy(array.copy()))), array)
+def test_torch_tensors_have_their_channels_first_or_last():
+    array = np.asarray(two_tone((8, 6)))
+    tensor = torch.from_numpy(array.copy())
+    first = tensor.permute(2, 0, 1)
+    halves = [(first / 255).to(kind) for kind in (torch.float16, torch.float32, torch.float64)]
+    for source in (tensor, first, *halves, (first / 255).requires_grad_(), first.long()):
+        assert np.array_equal(np.asarray(open_image(source)), array)
+    rounded = np.asarray(open_image((first / 255).to(torch.bfloat16)), int)
+    assert np.abs(rounded - array).max() <= 1
+    assert np.array_equal(np.asarray(open_image(first[:1]))[:, :, 0], array[:, :, 0])
+
+
+def test_tensors_agree_with_torchvision():
+    image = two_tone((9, 5))
+    for tensor in (functional.to_tensor(image), functional.pil_to_tensor(image)):
+        assert np.array_equal(np.asarray(open_image(tensor)), np.asarray(image))
+
+
+def test_normalised_tensors_say_what_to_do():
+    tensor = functional.normalize(
+        functional.to_tensor(two_tone()), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    )
+    with pytest.raises(ImageReadError, match="if they were normalised, give the images from before that"):
+        open_image(tensor)
+
+
+def test_dictionaries_of_hugging_face_open_by_their_bytes_or_else_their_path(tmp_path):
+    path = tmp_path / "image.png"
+    two_tone().save(path)
+    inside = {"bytes": path.read_bytes(), "path": "inside/an/archive.png"}
+    outside = {"bytes": None, "path": str(path)}
+    images = ImageList([inside, outside])
+    assert [images.name(0), images.name(1)] == ["inside/an/archive.png", str(path)]
+    assert [images.path(0), images.path(1)] == [None, str(path)]
+    for image in (images[0], images[1], open_image(inside), open_image(outside)):
+        assert np.array_equal(np.asarray(image), np.asarray(two_tone()))
+    for empty in ({"bytes": None, "path": None}, {"pixels": 3}):
+        with pytest.raises(ImageReadError, match="neither image bytes nor a path"):
+            open_image(empty)
+
+
+def test_a_function_may_fetch_an_address():
+    fetched = []
+
+    def fetch():
+        fetched.append("https://example.org/cat.png")
+        return encoded(two_tone(), "png")
+
+    images = ImageList([fetch], ["cat"])
+    assert fetched == []
+    assert images[0].size == (8, 4)
+    assert len(fetched) == 1
 
 
 @settings(deadline=None, max_examples=50)
@@ -182,6 +232,7 @@ BAD_ARRAYS = {
     "not \\(H, W\\)": np.zeros((8, 8, 2), np.uint8),
     "not \\(H, W\\),": np.zeros(8, np.uint8),
     "no pixels": np.zeros((0, 8, 3), np.uint8),
+    "if they were normalised": np.linspace(-2, 2, 12).reshape(2, 2, 3),
     "floats must be 0..1; got 0..255; divide by 255": np.linspace(0, 255, 12).reshape(2, 2, 3),
     "NaN": np.full((2, 2), np.nan),
     "whole numbers must be 0..255; got -1..-1": np.full((2, 2), -1),

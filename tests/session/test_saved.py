@@ -31,11 +31,32 @@ def test_a_saved_session_comes_back_whole_without_its_data_set(used, tmp_path):
     np.testing.assert_array_equal(loaded.sample_weights(), used.sample_weights())
 
 
+def test_undo_redo_and_every_model_come_back(used, tmp_path):
+    used.switch("oval", "red", on=False)
+    used.retrain("slice_balanced")
+    used.use_model(1)
+    used.undo()
+    used.undo()
+    used.save(tmp_path / "session")
+    loaded = Session.load(tmp_path / "session", encoder=planted_encoder())
+    assert [str(model.comparison) for model in loaded.models] == [
+        str(model.comparison) for model in used.models
+    ]
+    assert [model.curve for model in loaded.models] == [model.curve for model in used.models]
+    for session in (used, loaded):
+        assert session.compare() is session.models[0].comparison
+        assert [session.redo(), session.redo(), session.redo()] == ["Retrain", "Return to model 1", ""]
+        assert session.compare() is session.models[0].comparison
+    undone = [[session.undo() for _ in range(8)] for session in (used, loaded)]
+    assert undone[0] == undone[1]
+    assert list(loaded.annotations) == []
+
+
 def test_the_file_says_where_before_and_after_come_from(used, tmp_path):
     description = json.loads((used.save(tmp_path / "session") / "session.json").read_text())
-    comparison = used.compare()
-    assert description["comparison"]["sentence"] == comparison.sentence
-    assert description["comparison"]["origin"] == asdict(comparison.origin)
+    comparison, (saved,) = used.compare(), (model["comparison"] for model in description["models"])
+    assert saved["sentence"] == comparison.sentence
+    assert saved["origin"] == asdict(comparison.origin)
     assert description["history"][0]["origin"]["encoder"] == "planted words"
 
 
@@ -72,6 +93,22 @@ def test_only_json_and_safetensors_are_written(used, tmp_path):
     assert {path.suffix for path in (tmp_path / "session").iterdir()} == {".json", ".safetensors"}
 
 
+def test_files_that_no_model_needs_any_more_are_deleted_and_files_of_others_are_not(used, tmp_path):
+    folder = used.save(tmp_path / "session")
+    (folder / "train-notes.txt").write_text("mine")
+    before = {path.name for path in folder.iterdir()}
+    used.annotate("square", "crimson")
+    used.retrain()
+    used.save(folder)
+    assert before < {path.name for path in folder.iterdir()}
+    Session.load(folder, encoder=planted_encoder())
+    again = Session(planted_dataset(), planted_encoder())
+    again.fit()
+    again.save(folder)
+    assert {path.name for path in folder.iterdir()} < before
+    assert (folder / "train-notes.txt").read_text() == "mine"
+
+
 def test_a_model_from_outside_comes_back_as_its_predictions(tmp_path):
     planted = planted_dataset()
     model = LogisticRegression().fit(planted.train.embeddings, planted.train.labels)
@@ -101,18 +138,19 @@ def test_saving_before_fit_says_so(tmp_path):
         ("session.json", b"{"),
         ("session.json", b"[]"),
         ("session.json", b'{"format": "clarify-widget session", "version": 99}'),
-        ("train.safetensors", b"not tensors"),
-        ("heads.safetensors", None),
-        ("val.safetensors", None),
+        ("train-*.safetensors", b"not tensors"),
+        ("head-*.safetensors", None),
+        ("val-*.safetensors", None),
     ],
 )
 def test_a_damaged_folder_is_one_clear_error(session, tmp_path, file, damage):
     folder = session.save(tmp_path / "session")
+    (path,) = folder.glob(file)
     if damage is None:
-        (folder / file).unlink()
+        path.unlink()
     else:
-        (folder / file).write_bytes(damage)
-    with pytest.raises(SavedSessionError, match=file):
+        path.write_bytes(damage)
+    with pytest.raises(SavedSessionError, match=path.name):
         Session.load(folder, encoder=planted_encoder())
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ks_2samp
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import clarify_widget as cw
@@ -370,6 +371,35 @@ def test_predictions_from_outside_need_no_head():
     assert session.retrain().split == "val"
     with pytest.raises(NotFittedError, match="no predictions for test"):
         session.predictions("test")
+
+
+@pytest.mark.parametrize("given_as", ["head", "predictions"])
+def test_any_model_of_the_features_can_be_reviewed(given_as):
+    planted = planted_dataset()
+    forest = RandomForestClassifier(20, random_state=0).fit(
+        planted.train.embeddings, np.array(planted.class_names)[planted.train.labels]
+    )
+    session = cw.Session(planted, planted_encoder(), **{given_as: forest})
+    session.fit()
+    named = np.array(planted.class_names)[session.predictions("test")]
+    assert named.tolist() == forest.predict(planted.test.embeddings).tolist()
+    session.annotate("square", "red")
+    assert session.retrain().split == "test"
+
+
+def test_predictions_come_as_names_or_scores():
+    planted = planted_dataset()
+    classes = 1 - planted.val.labels
+    shares = np.where(np.arange(2) == classes[:, None], 0.75, 0.25)
+    for predictions in (classes, np.array(planted.class_names)[classes], shares, np.log(shares)):
+        session = cw.Session(planted, planted_encoder(), predictions={"val": predictions})
+        session.fit()
+        assert session.predictions("val").tolist() == classes.tolist()
+    assert session.dataset.val.confidences is None
+    session = cw.Session(planted, planted_encoder(), predictions=shares)
+    assert set(session.dataset.val.confidences) == {0.75}
+    with pytest.raises(DataError, match=r"val predictions of shape \(400, 3\)"):
+        cw.Session(planted, planted_encoder(), predictions=np.zeros((400, 3)))
 
 
 def test_head_and_predictions_together_are_refused():

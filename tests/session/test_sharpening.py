@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -85,16 +83,24 @@ def test_it_is_kept_retrained_with_undone_and_saved_with_its_examples(session, m
     assert [one.phrase for one in session.annotations] == [scored.phrase]
 
 
-def test_a_session_of_the_version_before_is_read(session, tmp_path):
-    session.annotate("square", "red")
-    folder = session.save(tmp_path / "session")
-    description = json.loads((folder / "session.json").read_text(encoding="utf-8"))
-    description["version"] = 2
-    del description["sharpened"]
-    for kept in description["annotations"]:
-        del kept["sharpened"]
-    (folder / "session.json").write_text(json.dumps(description), encoding="utf-8")
-    assert list(Session.load(folder, encoder=planted_encoder()).annotations) == list(session.annotations)
+def test_annotations_of_another_session_bring_their_sharpened_phrases_along(session, marks, tmp_path):
+    scored = session.sharpen("square", "noise", **marks)
+    session.annotate("square", scored.phrase)
+    session.annotations.save(tmp_path / "kept.json")
+    other = Session(planted_dataset(seed=1), planted_encoder())
+    other.fit()
+    loaded = other.load_annotations(tmp_path / "kept.json")
+    assert next(iter(loaded)).sharpened == session.sharpened
+    assert other.history("square")[0].score > 0.3
+
+
+def test_a_name_that_means_something_else_here_is_refused(session, marks):
+    session.sharpen("square", "noise", **marks)
+    other = Session(planted_dataset(), planted_encoder())
+    other.fit()
+    other.sharpen("square", "noise", has=marks["has_not"], has_not=marks["has"])
+    with pytest.raises(DataError, match="sharpened by other images"):
+        other.learn(session.sharpened)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import { h, icon, setText } from "../dom";
 import type { State } from "../state";
 import { strings } from "../strings";
+import { savedNote } from "./saved";
 import type { Tools, View } from "./view";
 
 export function headerBar({ actions, readonly }: Tools): View {
@@ -26,11 +27,13 @@ export function headerBar({ actions, readonly }: Tools): View {
     h("summary", {}, icon("info"), notesTitle),
     notesList,
   );
+  const saved = savedNote();
   const root = h(
     "header",
     { class: "cw-header" },
     h("div", { class: "cw-title" }, dataset, encoder),
     status,
+    saved.root,
     notes,
     readonly ? null : undo,
   );
@@ -43,6 +46,7 @@ export function headerBar({ actions, readonly }: Tools): View {
       setText(encoder, state.encoder_name);
       root.dataset.state = state.status.state;
       setText(status, state.status.message);
+      saved.update(state);
       undo.disabled = state.can_undo === "" || state.status.state === "retraining";
       undo.title = state.can_undo ? strings.undoWhat(state.can_undo) : strings.undo;
       undo.setAttribute("aria-label", undo.title);
