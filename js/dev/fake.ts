@@ -10,6 +10,7 @@ import type {
   Model,
   PhraseComparison,
   Score,
+  Sides,
   Status,
   Suggestions,
   Traits,
@@ -97,10 +98,29 @@ interface Request {
   first: string;
   second: string;
   has: boolean | null;
+  on: boolean;
+  number: number;
 }
 
+/** What a retraining might look like after some of ten steps. */
+const curveTo = (step: number): Status["curve"] =>
+  Array.from({ length: step }, (_, i) => [
+    i + 1,
+    0.62 / (i + 1),
+    0.81 + 0.12 * (1 - 1 / (i + 1)),
+    0.115 + 0.69 * (1 - 1 / (i + 1) ** 2),
+  ]);
+
 const NO_MARKS: Marks = { has: [], has_not: [] };
-const READY: Status = { state: "ready", message: "", fraction: null, loss: null, run_id: null };
+const READY: Status = {
+  state: "ready",
+  message: "",
+  fraction: null,
+  loss: null,
+  seconds_left: null,
+  curve: [],
+  run_id: null,
+};
 
 export class FakeKernel implements Model {
   readonly requests: Request[] = [];
@@ -146,6 +166,9 @@ export class FakeKernel implements Model {
       can_undo: "",
       suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
       marks: NO_MARKS,
+      can_redo: "",
+      models: [],
+      sides: null,
       saved: null,
     };
     this.traits.classes = this.classes();
@@ -273,7 +296,26 @@ export class FakeKernel implements Model {
       this.traits.class_name,
       tried.map((one) => ({ ...one, expected: expectedOf(one) })),
     );
-    this.update({ history: this.history(this.traits.class_name) });
+    this.update({ history: this.history(this.traits.class_name), sides: this.sides() });
+  }
+
+  private sides(): Sides | null {
+    const { class_name, phrase, threshold } = this.traits;
+    if (!phrase || threshold === null) return null;
+    const grid = Array.from({ length: 257 }, (_, i) => Math.round((1000 * i) / 256));
+    return {
+      class_name,
+      phrase,
+      threshold,
+      train: [988, 12],
+      val: [40, 12],
+      low: threshold - 0.05,
+      high: threshold + 0.05,
+      at_or_below: grid,
+      warnings: [
+        `Only 12 training images are with “${phrase}”: in retraining each would count 82 times as much as one without it.`,
+      ],
+    };
   }
 
   private history(className: string): Tried[] {
@@ -294,6 +336,7 @@ export class FakeKernel implements Model {
         phrase: "",
         threshold: null,
         score: null,
+        sides: null,
         examples: this.examplesOf(class_name, ""),
         history: this.history(class_name),
         suggestions: this.suggestionsFor(class_name),
@@ -316,6 +359,21 @@ export class FakeKernel implements Model {
       );
       this.setAnnotations(annotations, `remove “${phrase}”`);
       this.reply(id, {});
+    } else if (type === "switch") {
+      const annotations = this.traits.annotations.map((a) =>
+        a.class_name === class_name && a.phrase === phrase
+          ? { ...a, active: request.on, used: request.on }
+          : a,
+      );
+      this.setAnnotations(annotations, `switch “${phrase}”`);
+      this.reply(id, {});
+    } else if (type === "use_model") {
+      const models = this.traits.models.map((m) => ({ ...m, in_use: m.number === request.number }));
+      this.update({ models });
+      this.reply(id, {});
+    } else if (type === "redo") {
+      this.update({ can_redo: "" });
+      this.reply(id, { redone: "keep" });
     } else if (type === "undo") {
       this.setAnnotations(this.traits.annotations.slice(0, -1), "");
       this.reply(id, { undone: "keep" });
@@ -433,7 +491,8 @@ export class FakeKernel implements Model {
   private keep({ id, class_name, phrase, threshold }: Request): void {
     const others = this.traits.annotations.filter((a) => a.class_name !== class_name || a.phrase !== phrase);
     const score = this.scoreOf(class_name, phrase).score;
-    this.setAnnotations([...others, { class_name, phrase, threshold, score }], `keep “${phrase}”`);
+    const kept = { class_name, phrase, threshold, score, active: true, used: true };
+    this.setAnnotations([...others, kept], `keep “${phrase}”`);
     this.reply(id, {});
   }
 
@@ -451,16 +510,34 @@ export class FakeKernel implements Model {
       step++;
       const status: Status = {
         state: "retraining",
-        message: `Iteration ${step * 8}`,
+        message: "",
         fraction: step / 10,
         loss: 0.62 / step,
+        seconds_left: 0.12 * (10 - step) + 2,
+        curve: curveTo(step),
         run_id,
       };
       this.update({ status });
       if (step >= this.holdAt) return;
       if (step < 10) setTimeout(tick, 120);
       else
-        this.update({ status: READY, comparison: comparisonOf(this.data, objective), can_undo: "retrain" });
+        this.update({
+          status: READY,
+          comparison: comparisonOf(this.data, objective),
+          can_undo: "retrain",
+          models: [
+            ...this.traits.models.map((model) => ({ ...model, in_use: false })),
+            {
+              number: this.traits.models.length + 1,
+              objective,
+              phrases: this.traits.annotations.map(({ phrase }) => phrase),
+              worst: [0.115, 0.802],
+              average: [0.809, 0.931],
+              curve: curveTo(10),
+              in_use: true,
+            },
+          ],
+        });
     };
     tick();
   }

@@ -178,6 +178,19 @@ export class Actions {
     await this.send("undo");
   }
 
+  async redo(): Promise<void> {
+    await this.send("redo");
+  }
+
+  async switch({ class_name, phrase }: Annotation, on: boolean): Promise<void> {
+    await this.send("switch", { class_name, phrase, on });
+  }
+
+  /** 0 is the model as it was before any retraining. */
+  async useModel(number: number): Promise<void> {
+    await this.send("use_model", { number });
+  }
+
   dismissError(): void {
     this.store.patch({ error: null });
   }

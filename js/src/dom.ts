@@ -54,6 +54,7 @@ const ICONS = {
   check: "M3 8.5 6.5 12 13 4.5",
   cross: "M4 4l8 8M12 4l-8 8",
   undo: "M6 3 3 6l3 3M3 6h6.5a3.5 3.5 0 0 1 0 7H6",
+  redo: "M10 3l3 3-3 3M13 6H6.5a3.5 3.5 0 0 0 0 7H10",
   bookmark: "M4.5 2.5h7v11L8 10.8l-3.5 2.7z",
   warning: "M8 2.2 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.2",
   left: "M10 3 5 8l5 5",

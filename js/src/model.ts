@@ -82,6 +82,38 @@ export interface Annotation {
   phrase: string;
   threshold: number;
   score: number | null;
+  /** Whether retraining takes it into account. */
+  active: boolean;
+  /** Whether it is the best of the active ones of its class, with which retraining slices the class. */
+  used: boolean;
+}
+
+/** What a threshold does to the images of a class; pairs are without the phrase, with it. */
+export interface Sides {
+  class_name: string;
+  phrase: string;
+  threshold: number;
+  train: [number, number];
+  val: [number, number];
+  /** Training images at or below evenly spaced thresholds from `low` to `high`. */
+  low: number;
+  high: number;
+  at_or_below: number[];
+  warnings: string[];
+}
+
+/** Iteration, loss, average and worst validation accuracy. */
+export type CurvePoint = [iteration: number, loss: number, average: number, worst: number];
+
+export interface RetrainedModel {
+  number: number;
+  objective: string;
+  phrases: string[];
+  /** Before and after. */
+  worst: [number | null, number | null];
+  average: [number | null, number | null];
+  curve: CurvePoint[];
+  in_use: boolean;
 }
 
 export interface Status {
@@ -89,6 +121,8 @@ export interface Status {
   message: string;
   fraction: number | null;
   loss: number | null;
+  seconds_left: number | null;
+  curve: CurvePoint[];
   run_id: string | number | null;
 }
 
@@ -162,6 +196,9 @@ export interface Traits {
   can_undo: string;
   suggestions: Suggestions;
   marks: Marks;
+  can_redo: string;
+  models: RetrainedModel[];
+  sides: Sides | null;
   saved: Saved | null;
 }
 
@@ -186,6 +223,9 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_undo",
   "suggestions",
   "marks",
+  "can_redo",
+  "models",
+  "sides",
   "saved",
 ];
 

@@ -7,17 +7,28 @@ import {
   type Listener,
   type Marks,
   type Model,
+  type Sides,
   type Suggestions,
   TRAITS,
   type Traits,
   type WidgetError,
 } from "./model";
 
-export interface State extends Omit<Traits, "examples" | "threshold"> {
+/** Training images without and with the phrase, at the threshold that is shown. */
+export interface TrainingSides {
+  sizes: [number, number];
+  /** While the threshold moves they are read off a grid. */
+  exact: boolean;
+  warnings: string[];
+}
+
+export interface State extends Omit<Traits, "examples" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
   /** Null without a phrase. */
   split: Split | null;
+  /** Null without a phrase, and until they have been counted. */
+  trainingSides: TrainingSides | null;
   /** The threshold now shown: dragged, else the model's, else the best. Null without a phrase. */
   threshold: number | null;
   bestThreshold: number | null;
@@ -43,7 +54,26 @@ interface Local {
 
 const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
 const NO_MARKS: Marks = { has: [], has_not: [] };
-const IDLE = { state: "ready", message: "", fraction: null, loss: null, run_id: null } as const;
+const IDLE = {
+  state: "ready",
+  message: "",
+  fraction: null,
+  loss: null,
+  seconds_left: null,
+  curve: [],
+  run_id: null,
+} as Traits["status"];
+
+function trainingSidesOf(sides: Sides, threshold: number): TrainingSides {
+  if (sides.threshold === threshold) return { sizes: sides.train, exact: true, warnings: sides.warnings };
+  const { low, high, at_or_below: grid } = sides;
+  const total = sides.train[0] + sides.train[1];
+  const place = ((threshold - low) / (high - low)) * (grid.length - 1);
+  const at = Math.max(0, Math.min(grid.length - 2, Math.floor(place)));
+  const [below = 0, above = 0] = grid.slice(at, at + 2);
+  const without = Math.round(below + (above - below) * Math.max(0, Math.min(1, place - at)));
+  return { sizes: [without, total - without], exact: false, warnings: [] };
+}
 
 export class Store {
   private local: Local = {
@@ -143,6 +173,8 @@ export class Store {
       : null;
     const className = model.get("class_name") ?? "";
     const annotations = model.get("annotations") ?? [];
+    const sides = model.get("sides") ?? null;
+    const counted = sides?.class_name === className && sides.phrase === phrase ? sides : null;
     const isShown = (kept: Annotation) => kept.class_name === className && kept.phrase === phrase;
     if (local.pendingClass === className) local.pendingClass = null;
     return {
@@ -165,6 +197,9 @@ export class Store {
       can_undo: model.get("can_undo") ?? "",
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
+      can_redo: model.get("can_redo") ?? "",
+      models: model.get("models") ?? [],
+      trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
       saved: model.get("saved") ?? null,
       examples,
       split: threshold === null ? null : examples.split(threshold),

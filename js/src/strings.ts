@@ -23,6 +23,8 @@ export const strings = {
   widget: "Clarify: correct an image classifier in words",
   undo: "Undo",
   undoWhat: (what: string) => `Undo: ${what}`,
+  redo: "Redo",
+  redoWhat: (what: string) => `Redo: ${what}`,
   dismiss: "Dismiss",
   saved: (time: string, folder: string) => `Saved ${time} in ${folder}`,
   savedHelp: (folder: string, time: string) =>
@@ -125,6 +127,10 @@ export const strings = {
   annotationsHeading: "Kept corrections",
   annotationsEmpty: "Keep a phrase, then retrain with it.",
   remove: (phrase: string, className: string) => `Remove “${phrase}” from ${className}`,
+  switchOn: (phrase: string, className: string) => `Retrain with “${phrase}” for ${className}`,
+  notUsed: "not used",
+  notUsedHelp: "Another kept phrase of this class has a higher Error Score; retraining uses that one.",
+  off: "off",
   annotationTitle: (className: string, phrase: string, threshold: number) =>
     `${className}: “${phrase}” above ${similarity(threshold)}`,
 
@@ -133,6 +139,23 @@ export const strings = {
   cancel: "Cancel",
   retraining: "Retraining",
   loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
+  secondsLeft: (seconds: number) => (seconds < 1 ? "under 1 s left" : `${Math.round(seconds)} s left`),
+  curveWorst: "worst slice",
+  curveAverage: "average",
+  curveLoss: "loss",
+  curveHeading: "On validation, while it trained",
+  curveSpoken: (first: number, last: number, average: number) =>
+    `Validation accuracy of the worst slice went from ${percent(first)} to ${percent(last)}; the average is now ${percent(average)}.`,
+
+  modelsHeading: "Models",
+  modelOriginal: "Original",
+  modelOriginalHelp: "The model as it was before any retraining",
+  modelNumber: (number: number) => `${count(number)}`,
+  modelPhrases: (phrases: string[]) => phrases.map((phrase) => `“${phrase}”`).join(", "),
+  modelWorst: "worst",
+  modelChange: (before: number | null, after: number | null) => `${percent(before)} → ${percent(after)}`,
+  modelSpoken: (number: number, objective: string, phrases: string[], change: string) =>
+    `Model ${number}, ${objective}${phrases.length ? `, with ${phrases.join(", ")}` : ""}: worst ${change}`,
 
   comparisonHeading: "Before and after",
   comparisonCaption: (objective: string, split: string) =>
@@ -176,6 +199,12 @@ export const strings = {
   thresholdBestHelp: "Return to the threshold with the best Error Score",
   sideWithout: "without",
   sideWith: "with",
+
+  sidesCaption: "Images on each side of the threshold",
+  training: "Training",
+  validation: "Validation",
+  about: (n: number) => `about ${count(n)}`,
+  count,
 
   right: "Right",
   wrong: "Wrong",

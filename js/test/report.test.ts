@@ -39,7 +39,9 @@ async function reportState(): Promise<ReportState> {
       examples_base64: base64(kernel.get("examples") as DataView),
     });
   }
-  const annotations = [{ class_name: "square", phrase: "red", threshold: 0.2, score: 0.7 }];
+  const annotations = [
+    { class_name: "square", phrase: "red", threshold: 0.2, score: 0.7, active: true, used: true },
+  ];
   return {
     dataset_name: "Sprites",
     classes: kernel.get("classes"),

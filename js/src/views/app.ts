@@ -17,10 +17,12 @@ import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
 import { markedImages } from "./marks";
+import { modelList } from "./models";
 import { phraseBox } from "./phrase";
 import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
+import { sideSizes } from "./sides";
 import { suggestionChips } from "./suggestions";
 import { tooltip } from "./tooltip";
 import type { Tools, View } from "./view";
@@ -58,16 +60,18 @@ export function mount(
   ];
   const look: View[] = [
     histogramPlot(tools),
+    sideSizes(),
     imageGrid(tools, true),
     imageGrid(tools, false),
     changedImages(tools),
   ];
-  const mend: View[] = [annotationList(tools), ...(readonly ? [] : [retrainPanel(tools)]), comparisonTable()];
+  const correct = readonly ? [] : [retrainPanel(tools), modelList(tools)];
+  const mend: View[] = [annotationList(tools), ...correct, comparisonTable()];
   const views = [...top, ...say, ...look, ...mend];
-  const [histogram, left, right, changed] = look.map((view) => view.root);
+  const [histogram, sides, left, right, changed] = look.map((view) => view.root);
 
   const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
-  const explore = h("div", {}, histogram, h("div", { class: "cw-grids" }, left, right));
+  const explore = h("div", {}, histogram, sides, h("div", { class: "cw-grids" }, left, right));
   const root = h(
     "div",
     { class: "cw-root", role: "region", "aria-label": strings.widget, "data-lm-suppress-shortcuts": "true" },

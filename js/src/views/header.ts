@@ -19,6 +19,16 @@ export function headerBar({ actions, readonly }: Tools): View {
     icon("undo"),
     strings.undo,
   );
+  const redo = h(
+    "button",
+    {
+      class: "cw-button cw-ghost cw-redo",
+      type: "button",
+      "data-testid": "redo",
+      onclick: () => void actions.redo(),
+    },
+    icon("redo"),
+  );
   const notesList = h("ul", { class: "cw-notes-list" });
   const notesTitle = h("span", {});
   const notes = h(
@@ -36,6 +46,7 @@ export function headerBar({ actions, readonly }: Tools): View {
     saved.root,
     notes,
     readonly ? null : undo,
+    readonly ? null : redo,
   );
   let shown: string[] | null = null;
 
@@ -46,8 +57,12 @@ export function headerBar({ actions, readonly }: Tools): View {
       setText(encoder, state.encoder_name);
       root.dataset.state = state.status.state;
       setText(status, state.status.message);
+      const running = state.status.state === "retraining";
+      redo.disabled = state.can_redo === "" || running;
+      redo.title = state.can_redo ? strings.redoWhat(state.can_redo) : strings.redo;
+      redo.setAttribute("aria-label", redo.title);
+      undo.disabled = state.can_undo === "" || running;
       saved.update(state);
-      undo.disabled = state.can_undo === "" || state.status.state === "retraining";
       undo.title = state.can_undo ? strings.undoWhat(state.can_undo) : strings.undo;
       undo.setAttribute("aria-label", undo.title);
       notes.hidden = state.notes.length === 0;

@@ -2,6 +2,7 @@ import { h, setText, uniqueId } from "../dom";
 import type { Objective } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
+import { curveChart } from "./curve";
 import type { Tools, View } from "./view";
 
 export function retrainPanel({ actions }: Tools): View {
@@ -35,12 +36,14 @@ export function retrainPanel({ actions }: Tools): View {
     fill,
   );
   const message = h("span", {});
-  const loss = h("span", { class: "cw-number" });
+  const left = h("span", { class: "cw-number" });
+  const curve = curveChart();
   const progress = h(
     "div",
     { class: "cw-running", "data-testid": "progress" },
-    h("div", { class: "cw-running-text" }, message, loss),
+    h("div", { class: "cw-running-text" }, message, left),
     bar,
+    curve.root,
   );
   const root = h(
     "section",
@@ -70,7 +73,8 @@ export function retrainPanel({ actions }: Tools): View {
       retrain.classList.toggle("cw-primary", state.annotations.length > 0 && !toKeep);
       if (!running) return;
       setText(message, status.message || strings.retraining);
-      setText(loss, status.loss === null ? "" : strings.loss(status.loss));
+      setText(left, status.seconds_left === null ? "" : strings.secondsLeft(status.seconds_left));
+      curve.show(status.curve);
       const known = status.fraction !== null;
       bar.classList.toggle("cw-unknown", !known);
       fill.style.width = known ? `${100 * (status.fraction ?? 0)}%` : "";

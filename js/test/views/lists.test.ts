@@ -111,4 +111,34 @@ describe("kept corrections", () => {
     expect(sent(page.kernel, "remove")).toMatchObject([{ class_name: "square", phrase: "red" }]);
     expect(page.get("annotations").textContent).not.toContain("red");
   });
+
+  it("are switched off and on where they stand, and say which one retraining uses", async () => {
+    const page = await openScored();
+    await page.ask("keep", { class_name: "square", phrase: "red", threshold: 0.2 });
+    const [box] = page.all("switch") as HTMLInputElement[];
+    expect(box?.checked).toBe(true);
+    box?.focus();
+    box?.click();
+    await settle();
+    expect(sent(page.kernel, "switch")).toMatchObject([{ class_name: "square", phrase: "red", on: false }]);
+    expect(page.get("annotations").textContent).toContain("off");
+    expect(document.activeElement).toBe(page.get("switch"));
+
+    const [kept] = page.kernel.get("annotations");
+    page.kernel.update({ annotations: kept ? [{ ...kept, active: true, used: false }] : [] });
+    await settle();
+    expect(page.get("annotations").textContent).toContain("not used");
+  });
+});
+
+describe("undo and redo", () => {
+  it("say what they would do, and are off while there is nothing", async () => {
+    const page = await openPage({ can_redo: "Keep “red”" });
+    const redo = page.get("redo") as HTMLButtonElement;
+    expect(redo.getAttribute("aria-label")).toBe("Redo: Keep “red”");
+    redo.click();
+    await settle();
+    expect(sent(page.kernel, "redo")).toHaveLength(1);
+    expect(redo.disabled).toBe(true);
+  });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { comparisonOf, sprites } from "../../dev/fake";
+import { pathOf } from "../../src/views/curve";
 import { openPage, openScored, sent, settle } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -19,7 +20,8 @@ describe("retraining", () => {
     await settle(300);
     expect(sent(page.kernel, "retrain")).toMatchObject([{ objective: "worst_slice" }]);
     expect(page.get("retrain").hidden).toBe(true);
-    expect(page.get("progress").textContent).toContain("loss 0.");
+    expect(page.get("progress").textContent).toContain("3 s left");
+    expect(page.get("progress").textContent).toMatch(/worst slice.*%.*average.*%.*loss/);
     expect(page.root.querySelector('[role="progressbar"]')?.getAttribute("aria-valuenow")).toBe("30");
     await settle(2000);
     expect(page.get("progress").hidden).toBe(true);
@@ -40,12 +42,21 @@ describe("retraining", () => {
   it("shows that it runs when it cannot say how far it is", async () => {
     const page = await openPage();
     page.kernel.update({
-      status: { state: "retraining", message: "Embedding", fraction: null, loss: null, run_id: 1 },
+      status: {
+        state: "retraining",
+        message: "Embedding",
+        fraction: null,
+        loss: null,
+        seconds_left: null,
+        curve: [],
+        run_id: 1,
+      },
     });
     await settle();
     const bar = page.root.querySelector('[role="progressbar"]');
     expect(bar?.hasAttribute("aria-valuenow")).toBe(false);
-    expect(page.get("progress").textContent).toBe("Embedding");
+    expect(page.get("progress").textContent).toMatch(/^Embedding/);
+    expect(page.get("curve").hidden).toBe(true);
   });
 
   it("makes one step the next: keep first, then retrain", async () => {
@@ -59,6 +70,38 @@ describe("retraining", () => {
     page.get("keep").click();
     await settle();
     expect(primary()).toEqual([page.get("retrain")]);
+  });
+});
+
+describe("models", () => {
+  it("are listed after retraining, and choosing one asks to return to it", async () => {
+    const page = await openScored();
+    expect(page.get("models").hidden).toBe(true);
+    for (const _ of [1, 2]) {
+      page.get("retrain").click();
+      await settle(2500);
+    }
+    const options = () => page.all("model") as HTMLInputElement[];
+    expect(options().map(({ checked }) => checked)).toEqual([false, false, true]);
+    expect(options()[1]?.getAttribute("aria-label")).toContain("Model 1, Slice-balanced");
+    expect(page.get("models").textContent).toContain("11.5 % → 80.2 %");
+
+    options()[1]?.focus();
+    options()[1]?.click();
+    await settle();
+    expect(sent(page.kernel, "use_model")).toMatchObject([{ number: 1 }]);
+    expect(options().map(({ checked }) => checked)).toEqual([false, true, false]);
+    expect(document.activeElement).toBe(options()[1]);
+    options()[0]?.click();
+    await settle();
+    expect(options()[0]?.checked).toBe(true);
+  });
+});
+
+describe("curves", () => {
+  it("span the drawing from the lowest to the highest value", () => {
+    expect(pathOf([0, 1, 0.5], 0, 1)).toBe("M4.0 52.0L100.0 4.0L196.0 28.0");
+    expect(pathOf([0.5, 0.5], 0.5, 0.5)).toBe("M4.0 4.0L196.0 4.0");
   });
 });
 
