@@ -47,7 +47,7 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
     tried.direction >= 0 ? null : h("span", { class: "cw-tag" }, strings.rightSide),
     h("span", { class: "cw-bar", "aria-hidden": "true" }, bar),
     h("span", { class: "cw-number" }, tried.score.toFixed(2)),
-    sides ? h("span", { class: "cw-sides" }, strings.sides(...sides)) : null,
+    sides ? h("span", { class: "cw-tried-sides" }, strings.sides(...sides)) : null,
     expected || (expected === null && !readonly) ? expectedLine(expected) : null,
   ];
 }
