@@ -208,6 +208,7 @@ def score_json(scored: PhraseScore) -> Json:
         "wrong": scored.wrong,
         "correct": scored.correct,
         "unknown_words": list(scored.unknown_words),
+        "left_out": scored.left_out,
         "sentence": scored.sentence,
         "warning": scored.warning,
     }

@@ -284,6 +284,7 @@ export class FakeKernel implements Model {
       wrong: wrong.length,
       correct: right.length,
       unknown_words: phrase === "velvet" ? ["velvet"] : [],
+      left_out: Number(/sharpened by (\d+)$/.exec(phrase)?.[1] ?? 0),
       sentence: `Error Score ${found.score.toFixed(2)} for "${phrase}"${known ? "" : "."}`,
       warning: phrase === "velvet" ? "The demo encoder does not know “velvet”; load a CLIP model." : null,
     };

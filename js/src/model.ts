@@ -22,6 +22,8 @@ export interface Score {
   wrong: number;
   correct: number;
   unknown_words: string[];
+  /** Images of the class that the phrase was sharpened by, and that do not judge it. */
+  left_out?: number;
   sentence: string;
   warning: string | null;
 }

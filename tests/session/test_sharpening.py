@@ -42,6 +42,7 @@ def test_it_is_judged_by_images_that_were_not_marked(session, marks):
         (~members.correct[left]).sum(),
         members.correct[left].sum(),
     )
+    assert scored.left_out == (~left).sum() > 0
     wrong = members.indices[~members.correct]
     with pytest.raises(ScoreError, match="Every wrong validation image of square is marked"):
         session.sharpen("square", "noise", wrong.tolist())
