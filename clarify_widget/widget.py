@@ -557,11 +557,11 @@ class ClarifyWidget(anywidget.AnyWidget):
                 if event == "expected":
                     self._publish_history()
                     return
-                if event == "suggested":
-                    self._publish(suggestions=self._suggestions_for(self.class_name))
-                    return
                 if event == "saved":
                     self._publish(saved=presentation.saved_json(self.session.saved))
+                    return
+                if event == "suggested":
+                    self._publish(suggestions=self._suggestions_for(self.class_name))
                     return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)

@@ -71,8 +71,8 @@ Event = Literal[
     "undone",
     "redone",
     "expected",
-    "suggested",
     "saved",
+    "suggested",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -415,16 +415,6 @@ class Session:
         """Whether suggestions for a class take a moment only; else people should ask for them."""
         return not take_long(len(known_phrases(self.encoder)), len(self.members(class_name).indices))
 
-    def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
-        """Know phrases that were sharpened in another session by their names.
-
-        Raises
-        ------
-        DataError
-            When a name already means something else here.
-        """
-        self._phrases.learn(sharpened)
-
     def compare_phrases(
         self, class_name: str, first: str, second: str, *, thresholds: Mapping[str, float] | None = None
     ) -> PhraseComparison:
@@ -656,7 +646,7 @@ class Session:
         given = source if isinstance(source, Annotations) else Annotations.load(source)
         for annotation in given:
             self._label(annotation.class_name)
-        self.learn(one for annotation in given for one in annotation.sharpened)
+            self.learn(annotation.sharpened)
         scores = [self._score_or_none(annotation.class_name, annotation.phrase) for annotation in given]
         loaded = Annotations(
             replace(annotation, score=None if scored is None else scored.score)
@@ -870,6 +860,16 @@ class Session:
         """Return the phrases that a phrase is joined from by AND, OR and NOT; of another one itself."""
         return self._phrases.parts(phrase)
 
+    def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones.
+
+        Raises
+        ------
+        DataError
+            When a name already means something else here.
+        """
+        self._phrases.learn(sharpened)
+
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
         """Return the sharpened phrases that a phrase is, or is joined from."""
         return self._phrases.sharpened_parts(phrase)
@@ -1005,7 +1005,12 @@ class Session:
 
         return load_session(Path(path), dataset=dataset, encoder=encoder)
 
-    def restore(self, folder: Path, tried: Iterable[PhraseScore], steps: Steps) -> None:
+    def restore(
+        self,
+        folder: Path,
+        tried: Iterable[PhraseScore],
+        steps: Steps,
+    ) -> None:
         """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()

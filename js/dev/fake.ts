@@ -95,12 +95,14 @@ interface Request {
   index: number;
   indices: number[];
   instead_of?: string[];
+  on: boolean;
+  number: number;
   first: string;
   second: string;
   has: boolean | null;
-  on: boolean;
-  number: number;
 }
+
+const NO_MARKS: Marks = { has: [], has_not: [] };
 
 /** What a retraining might look like after some of ten steps. */
 const curveTo = (step: number): Status["curve"] =>
@@ -111,7 +113,6 @@ const curveTo = (step: number): Status["curve"] =>
     0.115 + 0.69 * (1 - 1 / (i + 1) ** 2),
   ]);
 
-const NO_MARKS: Marks = { has: [], has_not: [] };
 const READY: Status = {
   state: "ready",
   message: "",
@@ -164,12 +165,12 @@ export class FakeKernel implements Model {
       error: null,
       notes: [],
       can_undo: "",
-      suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
-      marks: NO_MARKS,
       can_redo: "",
       models: [],
       sides: null,
       saved: null,
+      suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
+      marks: NO_MARKS,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);

@@ -196,12 +196,12 @@ export interface Traits {
   error: WidgetError | null;
   notes: string[];
   can_undo: string;
-  suggestions: Suggestions;
-  marks: Marks;
   can_redo: string;
   models: RetrainedModel[];
   sides: Sides | null;
   saved: Saved | null;
+  suggestions: Suggestions;
+  marks: Marks;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -223,12 +223,12 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "error",
   "notes",
   "can_undo",
-  "suggestions",
-  "marks",
   "can_redo",
   "models",
   "sides",
   "saved",
+  "suggestions",
+  "marks",
 ];
 
 export interface ThumbnailItem {

@@ -52,8 +52,6 @@ interface Local {
   error: WidgetError | null;
 }
 
-const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
-const NO_MARKS: Marks = { has: [], has_not: [] };
 const IDLE = {
   state: "ready",
   message: "",
@@ -74,6 +72,8 @@ function trainingSidesOf(sides: Sides, threshold: number): TrainingSides {
   const without = Math.round(below + (above - below) * Math.max(0, Math.min(1, place - at)));
   return { sizes: [without, total - without], exact: false, warnings: [] };
 }
+const NO_SUGGESTIONS = { state: "none", noise_line: null, sentence: "", phrases: [] } as Suggestions;
+const NO_MARKS: Marks = { has: [], has_not: [] };
 
 export class Store {
   private local: Local = {
@@ -195,12 +195,12 @@ export class Store {
       error: local.error,
       notes: model.get("notes") ?? [],
       can_undo: model.get("can_undo") ?? "",
-      suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
-      marks: model.get("marks") ?? NO_MARKS,
       can_redo: model.get("can_redo") ?? "",
       models: model.get("models") ?? [],
       trainingSides: counted && threshold !== null ? trainingSidesOf(counted, threshold) : null,
       saved: model.get("saved") ?? null,
+      suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
+      marks: model.get("marks") ?? NO_MARKS,
       examples,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
