@@ -106,7 +106,7 @@ export const strings = {
   historyHeading: "Tried so far",
   newestFirst: "Newest first",
   bestFirst: "Best first",
-  sides: (without: number | null, having: number | null) =>
+  accuracies: (without: number | null, having: number | null) =>
     `right: ${share(without)} without, ${share(having)} with`,
   best: "best",
   kept: "kept",
