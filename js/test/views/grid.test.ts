@@ -67,7 +67,7 @@ describe("image grids", () => {
     await settle(500);
     const [tile] = tilesOf(page.get("grid-right"));
     expect(tile?.getAttribute("aria-label")).toMatch(
-      /^val\/square\/\d+\.png, Label: square, Predicted: oval \(wrong\), Similarity: 0\.\d{3}$/,
+      /^val\/square\/\d+\.png, Label: square, Predicted: oval, wrong, Similarity: 0\.\d{3}$/,
     );
     expect(tile?.querySelector("img")?.getAttribute("src")).toBe("blob:picture");
   });
