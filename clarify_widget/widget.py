@@ -16,10 +16,12 @@ import difflib
 import hashlib
 import logging
 import math
+import os
 import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
-from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
+from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -54,6 +56,7 @@ _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.pr
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_ENCODERS = min(4, os.cpu_count() or 1)
 _MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
@@ -134,6 +137,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    saved
+        Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
 
     Raises
     ------
@@ -408,7 +413,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Say how right the model is with and without each phrase of a history that was loaded."""
         with self.session.lock:
             class_name, thresholds = self.class_name, self._thresholds()
-            missing = {row["phrase"] for row in self.history if row["sides"] is None}
+            missing = {row["phrase"] for row in self.history if row["accuracies"] is None}
         for tried in self.session.history(class_name):
             if tried.phrase in missing and not cancelled():
                 threshold = self.session.threshold_of(tried, thresholds)
@@ -868,19 +873,21 @@ class ClarifyWidget(anywidget.AnyWidget):
         split: Any = request.text("split")
         low, high = _THUMBNAIL_SIDES
         size = round(min(high, max(low, request.number("size"))))
-        items, buffers = [], []
-        for index in request.whole_numbers("indices", _MOST_THUMBNAILS):
-            about = presentation.image_json(self.session, split, index)
-            encoded = self._thumbnail(split, index, size)
-            items.append({**about, "readable": bool(encoded), "mime": JPEG})
-            buffers.append(encoded)
+        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
+        about = [presentation.image_json(self.session, split, index) for index in indices]
+        with ThreadPoolExecutor(_ENCODERS) as encoders:
+            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
+        items = [
+            {**known, "readable": bool(encoded), "mime": JPEG}
+            for known, encoded in zip(about, buffers, strict=True)
+        ]
         return {"items": items}, buffers
 
     def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
         """Return JPEG bytes, empty where there is no image to show."""
 
         def encode() -> bytes:
-            return encode_thumbnail(self.session.image(index, split), size)
+            return encode_thumbnail(self.session.image(index, split, least_side=DETAIL * size), size)
 
         try:
             return self._thumbnails.get((split, index, size), encode)

@@ -471,7 +471,7 @@ class Session:
         """
         self._require_fit()
         sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
-        self._phrases.learn([sharpened])
+        self.learn([sharpened])
         return self.score(class_name, sharpened.name)
 
     def expected(
@@ -897,7 +897,13 @@ class Session:
         return self._phrases.parts(phrase)
 
     def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
-        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones."""
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones.
+
+        Raises
+        ------
+        DataError
+            When a name already means something else here.
+        """
         self._phrases.learn(sharpened)
 
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
@@ -925,8 +931,16 @@ class Session:
         correct: BoolArray = self.predictions(split) == self._split(split).labels
         return correct
 
-    def image(self, index: int, split: str = "val") -> PIL.Image.Image:
+    def image(self, index: int, split: str = "val", *, least_side: int | None = None) -> PIL.Image.Image:
         """Open one image of a split.
+
+        Parameters
+        ----------
+        index, split
+            Which one.
+        least_side
+            For a small picture: the image may come smaller than it is, but no side below this many pixels,
+            where that is quicker.
 
         Raises
         ------
@@ -940,7 +954,8 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
-        return part.images[index]
+        reduced = None if least_side is None else getattr(part.images, "reduced", None)
+        return part.images[index] if reduced is None else reduced(index, least_side)
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""

@@ -17,7 +17,8 @@ function isSent(content: unknown): content is Sent {
 const NONE = Examples.decode(null);
 
 export class ExampleFeed {
-  private held: { key: string; examples: Examples } = { key: "", examples: NONE };
+  /** The latest, and those before: a trait names the latest only a moment after they have come. */
+  private held: { key: string; examples: Examples }[] = [];
   private asked = "";
   private readonly subscribers = new Set<() => void>();
   private readonly listener: Listener;
@@ -35,12 +36,12 @@ export class ExampleFeed {
   /** Null while they are on their way. */
   get(key: string): Examples | null {
     if (key === "") return NONE;
-    if (this.held.key === key) return this.held.examples;
-    this.ask(key);
-    return null;
+    const found = this.held.find((held) => held.key === key);
+    if (!found) this.ask(key);
+    return found?.examples ?? null;
   }
 
-  /** Calls back when examples have come. Returns how to stop. */
+  /** Calls back when the examples that the trait names already have come. Returns how to stop. */
   subscribe(subscriber: () => void): () => void {
     this.subscribers.add(subscriber);
     return () => this.subscribers.delete(subscriber);
@@ -63,7 +64,9 @@ export class ExampleFeed {
   }
 
   private hold(key: string, packed: Buffer | null): void {
-    this.held = { key, examples: Examples.decode(packed) };
+    const others = this.held.filter((held) => held.key !== key);
+    this.held = [{ key, examples: Examples.decode(packed) }, ...others.slice(0, 1)];
+    if (this.model.get("examples_key") !== key) return;
     for (const subscriber of [...this.subscribers]) subscriber();
   }
 }

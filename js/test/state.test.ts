@@ -67,6 +67,18 @@ describe("Store", () => {
     expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(1);
   });
 
+  it("does not ask for examples that came before the trait that names them", async () => {
+    const { kernel, store } = await scored();
+    kernel.emit("msg:custom", { type: "examples", key: "next" }, [new Uint8Array(9)]);
+    kernel.update({ notes: ["something"] });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state).toMatchObject({ waiting: false, phrase: "red" });
+    kernel.update({ examples_key: "next" });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state.examples.size).toBe(1);
+    expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(0);
+  });
+
   it("has neither split nor threshold without a phrase", async () => {
     const { kernel, store } = await scored();
     kernel.send({ id: "b", type: "select_class", class_name: "oval" });
