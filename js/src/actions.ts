@@ -38,6 +38,7 @@ export class Actions {
     this.store.patch({
       pendingClass: className,
       scoring: false,
+      asked: { text: "" },
       typing: false,
       preview: null,
       compared: null,
@@ -217,7 +218,7 @@ export class Actions {
     const { pendingClass, class_name } = this.store.state;
     this.commitNow();
     const request = ++this.latest;
-    this.store.patch({ scoring: true, typing: typed, preview: null });
+    this.store.patch({ scoring: true, asked: { text }, typing: typed, preview: null });
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
     this.told = false;
     const outcome = await this.attempt(type, fields, SHOW);

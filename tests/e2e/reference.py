@@ -190,7 +190,7 @@ def comparable(traits: Json) -> Json:
     kept = {
         name: value for name, value in traits.items() if not (running and name in ("sides", "suggestions"))
     }
-    looked_up = {"expected", "sides"} if running else {"expected"}
+    looked_up = {"expected", "accuracies"} if running else {"expected"}
     return kept | {
         "history": [
             {name: value for name, value in tried.items() if name not in looked_up}
@@ -273,7 +273,7 @@ def _tried(tried: Json, shown: str, running: bool) -> list[Any]:
     row = [tried["phrase"], tried["phrase"] == shown, fixed(tried["score"], 2), tags]
     if running:
         return row
-    without, having = tried["sides"]
+    without, having = tried["accuracies"]
     expected = tried["expected"]
     said = expected and (expected["sentence"] or expected["reason"])
     return [*row, f"right: {_share(without)} without, {_share(having)} with", said]
@@ -327,7 +327,7 @@ READ = """running => [...document.querySelectorAll("[data-cw-painted]")].map(roo
       row.querySelector(".cw-number").textContent,
       texts(".cw-tag", row),
       ...(running ? [] : [
-        row.querySelector(".cw-sides")?.textContent ?? null,
+        row.querySelector(".cw-accuracies")?.textContent ?? null,
         all("expected", row)[0]?.title ?? null,
       ]),
     ]),
