@@ -81,8 +81,7 @@ class Reference:
             self.error = ""
         after = self._kept_threshold()
         if after is not None and after != before:
-            self.threshold = after
-            self.dragged.pop((self.class_name, self.phrase), None)
+            self.threshold = self.dragged[self.class_name, self.phrase] = after
 
     def begin_retraining(self) -> None:
         self.running, self.error, self.message = True, "", ""

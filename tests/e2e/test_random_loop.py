@@ -90,17 +90,16 @@ class Loop:
             self.typed.clear()
         self.shown = now
         wanted = comparable(self.reference.traits())
-        traits = self._wait("the kernel", self.kernel, wanted)
+        traits = self._wait("the kernel", self.kernel, wanted | {"the session": {}})
         shown = page_of(traits, self.reference.sizes())
         boxes = [self.typed.get(view, self.reference.phrase) for view in range(self.views)]
         self._wait("the page", self.read, [shown | {"box": box} for box in boxes])
 
     def kernel(self) -> Any:
-        """What Python says, once nothing is being worked out any more."""
-        traits, facts = json.loads(self.notebook.ask("show()"))
-        assert {name: traits[name] for name in facts} == facts
-        self._traits = traits
-        return comparable(traits)
+        """What Python says: the traits, and what the session says where that is something else."""
+        self._traits, facts = json.loads(self.notebook.ask("show()"))
+        other = {name: fact for name, fact in facts.items() if self._traits[name] != fact}
+        return comparable(self._traits) | {"the session": other}
 
     def read(self) -> Any:
         """What every view shows."""
