@@ -159,11 +159,11 @@ class Loop:
         self.page.evaluate("rest => new Promise(resolve => setTimeout(resolve, rest))", REST)
 
     def choose_tried(self, phrase: str) -> None:
-        self.get("history-item").and_(self.page.locator(f"[data-phrase={json.dumps(phrase)}]")).click()
+        self.get("history-item").and_(self.page.locator(f"[data-phrase='{phrase}']")).click()
         self.show(phrase)
 
     def choose_suggested(self, phrase: str) -> None:
-        self.get("suggestion").and_(self.page.locator(f"[data-phrase={json.dumps(phrase)}]")).click()
+        self.get("suggestion").and_(self.page.locator(f"[data-phrase='{phrase}']")).click()
         self.show(phrase)
 
     def choose_class(self, name: str) -> None:
@@ -279,12 +279,9 @@ class Loop:
 
     def python_types(self, phrase: str) -> None:
         self.notebook.ask(f"widget.phrase = {phrase!r}")
-        if phrase == self.reference.phrase:
-            self.reference.session.score(self.reference.class_name, phrase)
-            return
         if phrase:
             self.reference.score(phrase)
-        else:
+        elif self.reference.phrase:
             self.reference.choose(self.reference.class_name)
 
     def python_moves(self, threshold: float) -> None:
