@@ -106,7 +106,7 @@ class Loop:
         return self.page.evaluate(READ, self.reference.running)
 
     def _wait(self, who: str, read: Callable[[], Any], wanted: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE / 4000
+        deadline = time.monotonic() + PATIENCE / 1000
         while (found := read()) != wanted or not self._at_rest:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{who} shows something else:\n{_difference(found, wanted)}")
@@ -122,7 +122,7 @@ class Loop:
     def adopt_threshold(self) -> None:
         """Take the threshold that a person put with mouse or keys, once the kernel has heard of it."""
         shown = self.widget.threshold
-        deadline = time.monotonic() + PATIENCE / 4000
+        deadline = time.monotonic() + PATIENCE / 1000
         while True:
             heard = json.loads(self.notebook.ask("print(json.dumps(widget.threshold))"))
             if abs(heard - shown) < 1e-4:
