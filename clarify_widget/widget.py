@@ -28,13 +28,21 @@ import anywidget
 import traitlets
 
 from clarify_widget.background import Lane, Restartable, start_thread
-from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
+from clarify_widget.errors import (
+    CancelledError,
+    ClarifyError,
+    DataError,
+    MissingDependencyError,
+    PhraseError,
+)
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    import pandas as pd
 
     from clarify_widget.concepts import Annotation
     from clarify_widget.session.curve import RetrainProgress
@@ -48,7 +56,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
-_ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
+_ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme", "selected"})
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
@@ -112,6 +120,16 @@ class _Threshold(traitlets.Float["float | None", "float | None"]):
         return None if value is None else super().validate(obj, value)
 
 
+class _Rows(traitlets.List["int"]):
+    """Validation rows; arrays and whatever else can be gone through become a list, ascending, each once."""
+
+    def validate(self, obj: Any, value: Any) -> list[int]:
+        try:
+            return sorted(obj.session.check_rows(value))
+        except (DataError, TypeError) as error:
+            raise traitlets.TraitError(f"selected is a list of validation rows: {error}") from error
+
+
 class ClarifyWidget(anywidget.AnyWidget):
     """See what a classifier gets wrong, say it in words, and retrain.
 
@@ -128,6 +146,9 @@ class ClarifyWidget(anywidget.AnyWidget):
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    selected
+        Validation rows of the images that are selected, ascending; choosing another class empties it.
+        Assigning to it selects; see `selected_frame` for what is known of them.
 
     Raises
     ------
@@ -150,6 +171,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    confidences = traitlets.Bytes(read_only=True).tag(sync=True)
+    selected = _Rows().tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -445,6 +468,28 @@ class ClarifyWidget(anywidget.AnyWidget):
         }
         return dragged if self.threshold is None else {**dragged, self.phrase: self.threshold}
 
+    # -- images that are selected
+
+    def selected_frame(self) -> pd.DataFrame:
+        """Return the selected images as a DataFrame; see `Session.table` for its columns.
+
+        `similarity` is that to the phrase that is shown.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingDependencyError(
+                "selected_frame makes a pandas DataFrame; install pandas, or take "
+                "w.session.table(w.selected), which needs nothing."
+            ) from error
+        with self.session.lock:
+            return pd.DataFrame(self.session.table(self.selected, phrase=self.phrase))
+
     # -- images that have a phrase, and that have it not
 
     def mark(self, indices: Iterable[int], *, has: bool | None, phrase: str | None = None) -> None:
@@ -655,6 +700,10 @@ class ClarifyWidget(anywidget.AnyWidget):
         view, self._assigned = self._assigned, None
         self._publish(**view, error=None)
         self._preview()
+
+    @traitlets.observe("class_name")
+    def _deselect(self, _change: Json) -> None:
+        self._publish(selected=[])
 
     @traitlets.observe("threshold")
     def _remember_threshold(self, change: Json) -> None:
@@ -874,7 +923,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         index = int(request.number("index"))
         about = presentation.image_json(self.session, split, index)
         encoded, mime, (width, height) = encode_original(self.session.image(index, split))
-        return {**about, "width": width, "height": height, "mime": mime}, [encoded]
+        path = self.session.image_path(index, split)
+        return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
 
 
 def _answer_unknown(request: _Request) -> _Answer:
