@@ -157,6 +157,8 @@ export class FakeKernel implements Model {
       ],
       theme: "auto",
       examples: new DataView(new ArrayBuffer(0)),
+      confidences: new DataView(new ArrayBuffer(0)),
+      selected: [],
       score: null,
       history: [],
       annotations: [],
@@ -252,6 +254,20 @@ export class FakeKernel implements Model {
       .sort((a, b) => b.error_rate - a.error_rate);
   }
 
+  /** How sure the model is of what it predicts: less so where it is wrong. */
+  private confidence(image: FakeImage): number {
+    const spread = random(image.row * 31 + 5)();
+    return Math.fround(image.predicted === image.className ? 1 - 0.4 * spread : 0.9 - 0.4 * spread);
+  }
+
+  /** What comes with another class: it is no longer sent while the class stays. */
+  private ofClass(className: string): Partial<Traits> {
+    if (className === this.traits.class_name) return {};
+    const members = this.data.images.filter((image) => image.className === className);
+    const confidences = Float32Array.from(members, (image) => this.confidence(image));
+    return { confidences: new DataView(confidences.buffer), selected: [] };
+  }
+
   private similarity(image: FakeImage, phrase: string): number {
     const noise = random(image.row * 7919 + phrase.length * 31 + phrase.charCodeAt(0))();
     const trait = image.traits[phrase.toLowerCase()];
@@ -339,6 +355,7 @@ export class FakeKernel implements Model {
         score: null,
         sides: null,
         examples: this.examplesOf(class_name, ""),
+        ...this.ofClass(class_name),
         history: this.history(class_name),
         suggestions: this.suggestionsFor(class_name),
         marks: NO_MARKS,
@@ -472,6 +489,7 @@ export class FakeKernel implements Model {
       threshold: score.threshold,
       score,
       examples: this.examplesOf(class_name, text),
+      ...this.ofClass(class_name),
       history: this.history(class_name),
       suggestions: this.suggestionsFor(class_name),
       marks: this.marks(text),
@@ -554,7 +572,10 @@ export class FakeKernel implements Model {
 
   private original({ id, index }: Request): void {
     const { name, label, predicted, correct, mime } = this.describe(index);
-    this.reply(id, { name, label, predicted, correct, width: 320, height: 320, mime }, [this.picture(index)]);
+    const confidence = this.confidence(this.data.images[index] as FakeImage);
+    const path = `/data/${name}`;
+    const about = { name, label, predicted, correct, confidence, path, width: 320, height: 320, mime };
+    this.reply(id, about, [this.picture(index)]);
   }
 
   private describe(index: number) {

@@ -196,6 +196,10 @@ export interface Traits {
   can_undo: string;
   can_redo: string;
   models: RetrainedModel[];
+  /** Of the images of `examples`; empty where the model does not say how sure it is. */
+  confidences: DataView | Uint8Array | ArrayBuffer | null;
+  /** Validation rows, ascending. */
+  selected: number[];
   sides: Sides | null;
   saved: Saved | null;
   suggestions: Suggestions;
@@ -223,6 +227,8 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_undo",
   "can_redo",
   "models",
+  "confidences",
+  "selected",
   "sides",
   "saved",
   "suggestions",
@@ -244,6 +250,9 @@ export interface Original {
   label: string;
   predicted: string;
   correct: boolean;
+  confidence: number | null;
+  /** Of the file; null for an image that is not one. */
+  path: string | null;
   width: number;
   height: number;
   mime: string;

@@ -25,9 +25,11 @@ export interface ReportPhrase {
   /** What retraining with it would have given, where that was known. */
   expected?: Expected | null;
   examples_base64: string;
+  /** With the class before any phrase; empty where they are not known. */
+  confidences_base64?: string;
 }
 
-export type ReportState = Partial<Omit<Traits, "examples">> & { phrases: ReportPhrase[] };
+export type ReportState = Partial<Omit<Traits, "examples" | "confidences">> & { phrases: ReportPhrase[] };
 
 export interface ReportImage {
   /** Data URL. */
@@ -36,6 +38,7 @@ export interface ReportImage {
   label?: string;
   predicted?: string;
   correct?: boolean;
+  confidence?: number | null;
 }
 
 export type ReportImages = Record<string, string | ReportImage>;
@@ -65,13 +68,16 @@ interface Request {
 class ReportModel implements Model {
   private readonly traits = new Map<keyof Traits, unknown>();
   private readonly listeners = new Map<string, Set<Listener>>();
+  /** The entry whose confidences are shown. */
+  private confident: ReportPhrase | undefined;
 
   constructor(
     private readonly report: ReportState,
     private readonly images: ReportImages,
   ) {
     for (const name of TRAITS) {
-      if (name !== "examples" && report[name] !== undefined) this.traits.set(name, report[name]);
+      if (name !== "examples" && name !== "confidences" && report[name] !== undefined)
+        this.traits.set(name, report[name]);
     }
     const className = report.class_name || report.classes?.[0]?.name || "";
     if (!this.show(className, report.phrase ?? "")) this.show(className, "");
@@ -122,15 +128,21 @@ class ReportModel implements Model {
     if (type === "original") {
       const { item, bytes } = this.image(split, index);
       const { name, label, predicted, correct, mime } = item;
-      const result: Original = { name, label, predicted, correct, width: 0, height: 0, mime };
+      const { confidence } = this.stored(split, index);
+      const about = { name, label, predicted, correct, confidence: confidence ?? null, path: null };
+      const result: Original = { ...about, width: 0, height: 0, mime };
       return { result, buffers: [bytes] };
     }
     return { result: {}, buffers: [] };
   }
 
-  private image(split: string, index: number): { item: ThumbnailItem; bytes: Uint8Array } {
+  private stored(split: string, index: number): ReportImage {
     const stored = this.images[`${split}/${index}`];
-    const image: ReportImage = typeof stored === "string" ? { src: stored } : (stored ?? { src: "" });
+    return typeof stored === "string" ? { src: stored } : (stored ?? { src: "" });
+  }
+
+  private image(split: string, index: number): { item: ThumbnailItem; bytes: Uint8Array } {
+    const image = this.stored(split, index);
     const { mime, bytes } = decodeDataUrl(image.src);
     const { name = "", label = "", predicted = "", correct = true } = image;
     return { item: { index, name, label, predicted, correct, readable: true, mime }, bytes };
@@ -144,6 +156,9 @@ class ReportModel implements Model {
     this.set("threshold", entry.threshold);
     this.set("score", entry.score);
     this.set("history", this.history(className));
+    const ofClass = this.report.phrases.find((one) => one.class_name === className && one.phrase === "");
+    if (this.confident !== ofClass) this.set("confidences", decodeBase64(ofClass?.confidences_base64 ?? ""));
+    this.confident = ofClass;
     this.set("examples", decodeBase64(entry.examples_base64));
     return true;
   }

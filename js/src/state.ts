@@ -22,9 +22,10 @@ export interface TrainingSides {
   warnings: string[];
 }
 
-export interface State extends Omit<Traits, "examples" | "threshold" | "sides"> {
+export interface State extends Omit<Traits, "examples" | "confidences" | "selected" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
+  selected: ReadonlySet<number>;
   /** Null without a phrase. */
   split: Split | null;
   /** Null without a phrase, and until they have been counted. */
@@ -84,7 +85,8 @@ export class Store {
     typing: false,
     error: null,
   };
-  private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
+  private decoded = { raw: null as unknown, sure: null as unknown, examples: Examples.decode(null) };
+  private chosen = { raw: null as unknown, rows: new Set<number>() as ReadonlySet<number> };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
   private readonly listeners: [string, Listener][] = [];
@@ -157,8 +159,17 @@ export class Store {
 
   private examples(): Examples {
     const raw = this.model.get("examples") ?? null;
-    if (raw !== this.decoded.raw) this.decoded = { raw, examples: Examples.decode(raw) };
+    const sure = this.model.get("confidences") ?? null;
+    if (raw !== this.decoded.raw || sure !== this.decoded.sure) {
+      this.decoded = { raw, sure, examples: Examples.decode(raw, sure) };
+    }
     return this.decoded.examples;
+  }
+
+  private selected(): ReadonlySet<number> {
+    const raw = this.model.get("selected") ?? null;
+    if (raw !== this.chosen.raw) this.chosen = { raw, rows: new Set(raw) };
+    return this.chosen.rows;
   }
 
   private derive(): State {
@@ -202,6 +213,7 @@ export class Store {
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
       examples,
+      selected: this.selected(),
       split: threshold === null ? null : examples.split(threshold),
       threshold,
       bestThreshold,
