@@ -8,7 +8,12 @@ import type { Tools, View } from "./view";
 /** Every model that was retrained; choosing one returns to it. */
 export function modelList({ actions }: Tools): View {
   const group = uniqueId();
-  const list = h("div", { class: "cw-models", role: "radiogroup", "aria-label": strings.modelsHeading });
+  const list = h("div", {
+    class: "cw-models",
+    role: "radiogroup",
+    "aria-label": strings.modelsHeading,
+    onkeydown: (event: KeyboardEvent) => onKey(event),
+  });
   const curve = curveChart();
   const curveHeading = h("p", { class: "cw-label" }, strings.curveHeading);
   const root = h(
@@ -33,6 +38,17 @@ export function modelList({ actions }: Tools): View {
     });
     input.checked = checked;
     return h("label", { class: "cw-model" }, input, ...content);
+  }
+
+  /** JupyterLab keeps what a browser would do with arrows from radio buttons. */
+  function onKey(event: KeyboardEvent): void {
+    const step = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const inputs = [...list.querySelectorAll("input")];
+    const next = inputs[inputs.indexOf(event.target as HTMLInputElement) + step];
+    next?.focus();
+    next?.click();
   }
 
   function row(model: RetrainedModel, state: State): HTMLElement {

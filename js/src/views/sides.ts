@@ -11,7 +11,7 @@ export function sideSizes(): View {
     h("tr", {}, h("th", { scope: "row" }, name), ...both);
   const table = h(
     "table",
-    { class: "cw-sides-table", "data-testid": "sides" },
+    { class: "cw-side-sizes-table", "data-testid": "sides" },
     h("caption", { class: "cw-hidden" }, strings.sidesCaption),
     h(
       "thead",
@@ -32,11 +32,11 @@ export function sideSizes(): View {
     ),
   );
   const warnings = h("ul", {
-    class: "cw-sides-warnings",
+    class: "cw-side-warnings",
     "data-testid": "side-warnings",
     "aria-live": "polite",
   });
-  const root = h("div", { class: "cw-sides" }, table, warnings);
+  const root = h("div", { class: "cw-side-sizes" }, table, warnings);
   let warned: string[] = [];
 
   function warn(next: string[]): void {

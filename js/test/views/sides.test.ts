@@ -12,7 +12,7 @@ const cells = (table: HTMLElement) => [...table.querySelectorAll("td.cw-number")
 describe("sizes of both sides", () => {
   it("are not there without a phrase", async () => {
     const page = await openPage();
-    expect(page.get("sides").closest<HTMLElement>(".cw-sides")?.hidden).toBe(true);
+    expect(page.get("sides").closest<HTMLElement>(".cw-side-sizes")?.hidden).toBe(true);
   });
 
   it("wait for the training images, then count them and warn", async () => {
