@@ -43,7 +43,8 @@ class FakePage:
             elif data["method"] == "custom":
                 content = data["content"]
                 if content.get("type") == "examples":
-                    self.state["examples"], self.sent_key = bytes(buffers[0]), content["key"]
+                    self.state["examples"], self.state["confidences"] = map(bytes, buffers)
+                    self.sent_key = content["key"]
                     return
                 assert content["id"] not in self.answers, "a request got a second answer"
                 self.answers[content["id"]] = (content, buffers or [])

@@ -97,6 +97,7 @@ def class_view(
         "phrase": "" if scored is None else scored.phrase,
         "threshold": None if scored is None else session.threshold_of(scored, thresholds),
         "examples": pack_examples(members.indices, similar, members.correct),
+        "confidences": pack_confidences(session, members.indices),
         "score": None if scored is None else score_json(scored),
         "history": history(session, class_name, thresholds),
         "sides": None,
@@ -184,6 +185,12 @@ def pack_examples(indices: IntArray, similar: FloatArray, correct: BoolArray) ->
         + np.asarray(similar).astype("<f4").tobytes()
         + np.asarray(correct).astype("u1").tobytes()
     )
+
+
+def pack_confidences(session: Session, indices: IntArray) -> bytes:
+    """Return n little-endian float32, of the images of `pack_examples`; nothing where they are not known."""
+    confidences = session.confidences()
+    return b"" if confidences is None else confidences[indices].astype("<f4").tobytes()
 
 
 def class_json(summary: ClassSummary) -> Json:
@@ -355,12 +362,14 @@ def image_json(session: Session, split: str, index: int) -> Json:
     if not 0 <= index < len(labels):
         raise DataError(f"{split} has images 0 to {len(labels) - 1}; got {index}.")
     label, predicted = int(labels[index]), int(session.predictions(split)[index])
+    confidences = session.confidences(split)
     return {
         "index": index,
         "name": session.image_name(index, split),
         "label": session.class_names[label],
         "predicted": session.class_names[predicted],
         "correct": label == predicted,
+        "confidence": None if confidences is None else _brief(confidences[index]),
     }
 
 

@@ -86,6 +86,12 @@ export class Actions {
     await this.send("suggest", { class_name: this.store.state.class_name });
   }
 
+  /** Selects these validation rows and no others. */
+  select(rows: Iterable<number>): void {
+    this.model.set("selected", [...Int32Array.from(new Set(rows)).sort()]);
+    this.model.save_changes();
+  }
+
   /** Null takes the marks away. */
   async mark(indices: number[], has: boolean | null): Promise<void> {
     const { phrase } = this.store.state;
