@@ -13,6 +13,7 @@ a trait, and whatever takes time runs on a thread of its own.
 from __future__ import annotations
 
 import difflib
+import html
 import logging
 import math
 import sys
@@ -224,6 +225,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.on_msg(self._on_request)
         self._unsubscribe = self.session.subscribe(self._on_session_event)
         self._preview()
+
+    def _ipython_display_(self, **_options: Any) -> None:
+        """Show the widget, and below it a note that our style sheet hides wherever the widget can be seen.
+
+        The note is what a saved notebook and its HTML export show instead of nothing.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        assert bundle is not None, "a ClarifyWidget always has a view"
+        data, metadata = bundle
+        lines = presentation.without_page(self.session)
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        note = {"text/plain": "\n".join(lines), "text/html": f'<div class="cw-no-page">{paragraphs}</div>'}
+        display(data, metadata=metadata, raw=True)
+        display(note, raw=True)
 
     # -- the verbs of the loop, on what is shown
 

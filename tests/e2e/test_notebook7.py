@@ -45,6 +45,7 @@ def test_the_loop_goes_round_in_notebook_7(notebook: NotebookPage, screenshots: 
     go_once_round(widget)
     widget.expect_tiles()
     expect(widget.get("comparison")).to_contain_text("Worst")
+    expect(notebook.page.locator(".cw-no-page")).to_be_hidden()
     for dark in (True, False):
         notebook.set_theme(dark)
         widget.screenshot(screenshots / f"notebook7-{'dark' if dark else 'light'}.png")
