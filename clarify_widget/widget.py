@@ -313,10 +313,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self._unsubscribe = None
-        super().close()
 
     # -- retraining
 
@@ -574,6 +577,11 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _on_session_event(self, event: Event) -> None:
         if event == "scored" and threading.get_ident() in self._scoring_threads:
+            return
+        if getattr(self.comm, "_closed", False):
+            # marimo closes the comm when the widget's cell runs again, and tells nobody.
+            self._previews.stop()
+            self._let_go()
             return
         try:
             with self.session.lock:

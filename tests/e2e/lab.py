@@ -386,6 +386,7 @@ NOISE = (
     "Failed to load resource",  # files that JupyterLab looks for and that need not exist
     "WebSocket connection to",  # a server that ended before its page
     "Could not restore the debugger state",  # a kernel that ended before its page
+    "Failed to handle request: ",  # marimo's page, when its server has ended before it
 )
 
 
