@@ -13,26 +13,29 @@ a trait, and whatever takes time runs on a thread of its own.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import html
 import logging
 import math
+import os
 import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
-from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
+from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -48,13 +51,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STATIC = Path(__file__).parent / "static"
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_ENCODERS = min(4, os.cpu_count() or 1)
 _MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
@@ -144,8 +147,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         When a trait is given a value that it cannot have.
     """
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    _esm = front_end.packed_module()
+    _css = front_end.styles()
 
     dataset_name = traitlets.Unicode(read_only=True).tag(sync=True)
     encoder_name = traitlets.Unicode(read_only=True).tag(sync=True)
@@ -156,7 +159,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objective = traitlets.Unicode("slice_balanced").tag(sync=True)
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
-    examples = traitlets.Bytes(read_only=True).tag(sync=True)
+    examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -192,6 +195,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
         self.session = session
         self._publishing = False
+        self._examples = b""  # of what is shown, packed
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
         self._suggestions_asked: set[str] = set()
@@ -630,9 +634,15 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, **values: Any) -> None:
-        """Write traits, together in one message; what did not change is not sent."""
+    def _publish(self, *, examples: bytes | None = None, **values: Any) -> None:
+        """Write traits, together in one message; what did not change is not sent.
+
+        Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
+        """
         with self.session.lock, self.hold_sync():
+            if examples is not None and (key := _key_of(examples)) != self.examples_key:
+                self._examples, values["examples_key"] = examples, key
+                self.send({"type": "examples", "key": key}, [examples])
             before, self._publishing = self._publishing, True
             try:
                 for name, value in values.items():
@@ -749,6 +759,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _handlers(self) -> dict[str, _Handler]:
         return {
             "hello": self._answer_hello,
+            "examples": self._answer_examples,
             "typing": self._answer_typing,
             "suggest": self._answer_suggest,
             "mark": self._answer_mark,
@@ -804,6 +815,10 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_hello(self, _request: _Request) -> _Answer:
         return {}, []
+
+    def _answer_examples(self, _request: _Request) -> _Answer:
+        with self.session.lock:
+            return {"key": self.examples_key}, [self._examples]
 
     def _answer_typing(self, request: _Request) -> _Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
@@ -881,19 +896,21 @@ class ClarifyWidget(anywidget.AnyWidget):
         split: Any = request.text("split")
         low, high = _THUMBNAIL_SIDES
         size = round(min(high, max(low, request.number("size"))))
-        items, buffers = [], []
-        for index in request.whole_numbers("indices", _MOST_THUMBNAILS):
-            about = presentation.image_json(self.session, split, index)
-            encoded = self._thumbnail(split, index, size)
-            items.append({**about, "readable": bool(encoded), "mime": JPEG})
-            buffers.append(encoded)
+        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
+        about = [presentation.image_json(self.session, split, index) for index in indices]
+        with ThreadPoolExecutor(_ENCODERS) as encoders:
+            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
+        items = [
+            {**known, "readable": bool(encoded), "mime": JPEG}
+            for known, encoded in zip(about, buffers, strict=True)
+        ]
         return {"items": items}, buffers
 
     def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
         """Return JPEG bytes, empty where there is no image to show."""
 
         def encode() -> bytes:
-            return encode_thumbnail(self.session.image(index, split), size)
+            return encode_thumbnail(self.session.image(index, split, least_side=DETAIL * size), size)
 
         try:
             return self._thumbnails.get((split, index, size), encode)
@@ -914,6 +931,10 @@ def _answer_unknown(request: _Request) -> _Answer:
 
 def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
     return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
+
+
+def _key_of(examples: bytes) -> str:
+    return hashlib.blake2b(examples, digest_size=8).hexdigest()
 
 
 def _error_json(error: Exception) -> Json:

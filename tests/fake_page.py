@@ -30,6 +30,7 @@ class FakePage:
         self.updates = []  # the state of each update message, buffers put in
         self.answers = {}
         self.closed = False
+        self.sent_key = ""
         self._ids = itertools.count()
         self._arrived = threading.Condition()
         self._deliver = None
@@ -50,6 +51,9 @@ class FakePage:
                 self.updates.append(state)
             elif data["method"] == "custom":
                 content = data["content"]
+                if content.get("type") == "examples":
+                    self.state["examples"], self.sent_key = bytes(buffers[0]), content["key"]
+                    return
                 assert content["id"] not in self.answers, "a request got a second answer"
                 self.answers[content["id"]] = (content, buffers or [])
             self._arrived.notify_all()
@@ -93,6 +97,7 @@ class FakePage:
 
     def examples(self):
         """(rows, similarities, correct) that the page would draw."""
+        assert self.state["examples_key"] == self.sent_key, "the trait names other examples than were sent"
         return unpack_examples(self.state["examples"])
 
     def _take(self, state, paths, buffers):

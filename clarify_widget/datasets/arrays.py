@@ -237,13 +237,14 @@ def _rows_by_split(columns: Mapping[str, Any], codes: IntArray) -> dict[str, dic
         part: (
             {}
             if values is None
-            else {key: _rows_of(values, chosen) for key, chosen in rows.items() if len(chosen)}
+            else {key: rows_of(values, chosen) for key, chosen in rows.items() if len(chosen)}
         )
         for part, values in columns.items()
     }
 
 
-def _rows_of(values: Any, rows: IntArray) -> Any:
+def rows_of(values: Any, rows: IntArray) -> Any:
+    """Return rows of an array or of images; those of an array that follow each other as a view."""
     if not isinstance(values, np.ndarray):
         return values.take(rows)
     if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):

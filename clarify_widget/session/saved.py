@@ -157,11 +157,12 @@ class SessionFolder:
             }
         return known
 
-    def _head(self, head: LinearHead) -> Json:
+    def _head(self, head: LinearHead) -> str:
         name = self._heads.get(head)
         if name is None or not self._has(name):
-            name = self._heads[head] = write_arrays_once(self.path, "head", head.to_tensors())
-        return {"arrays": name, "objective": head.objective, "l2": head.l2}
+            tensors, metadata = head.to_tensors(), head.metadata()
+            name = self._heads[head] = write_arrays_once(self.path, "head", tensors, metadata)
+        return name
 
     def _model(self, retraining: Retraining) -> Json:
         """Describe a retraining; the comparison is for people, `load_session` computes it again."""
@@ -218,7 +219,7 @@ def load_session(folder: Path, *, dataset: Dataset | None, encoder: str | Encode
         restored = _dataset(description, folder, dataset)
         session = Session(restored, _encoder(description, encoder), l2=float(description["l2"]))
         if description["head"] is not None:
-            session.head = _read_head(folder, description["head"])
+            session.head = LinearHead.load(folder / description["head"])
         session.fit()
         _restore(session, folder, description)
     return session
@@ -235,7 +236,7 @@ def go_on_from(session: Session, folder: Path) -> None:
     """
     description = _read_description(folder)
     with _damage_in(folder):
-        if not description["history"] and not description["undo"]:
+        if not any(description[kind] for kind in ("history", "sharpened", "undo")):
             return
         difference = _difference(session, folder, description)
         if difference:
@@ -254,13 +255,16 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
         return f"with the encoder {description['encoder']!r}, not {session.encoder.name!r}"
     if tuple(description["class_names"]) != session.class_names:
         return f"with the classes {description['class_names'][:10]}"
-    arrays = {name: read_arrays(folder / saved["arrays"]) for name, saved in description["splits"].items()}
+    arrays = {
+        name: read_arrays(folder / saved["arrays"], only=("labels", "predictions"))
+        for name, saved in description["splits"].items()
+    }
     for split in session.dataset.splits():
         if not np.array_equal(arrays.get(split.name, {}).get("labels", ()), split.labels):
             return f"whose {split.name} images have other labels"
     predicted = arrays["val"].get("predictions")
     if predicted is None:
-        predicted = _read_head(folder, description["head"]).predict(features_of(session.dataset.val))
+        predicted = LinearHead.load(folder / description["head"]).predict(features_of(session.dataset.val))
     return (
         "" if np.array_equal(predicted, session.predictions("val")) else "of a model that predicts otherwise"
     )
@@ -331,7 +335,7 @@ def _files(description: Json) -> list[str]:
     heads = [description["head"], *(model["head"] for model in description["models"])]
     splits = description["splits"].values()
     names = [saved[kind] for saved in splits for kind in ("arrays", "images")]
-    return [name for name in [*names, *(head["arrays"] for head in heads if head)] if name is not None]
+    return [name for name in [*names, *heads] if name is not None]
 
 
 # -- and back
@@ -433,13 +437,8 @@ def _encoder(description: Json, given: str | Encoder | None) -> str | Encoder:
     return loaded
 
 
-def _read_head(folder: Path, saved: Json) -> LinearHead:
-    arrays = read_arrays(folder / saved["arrays"])
-    return LinearHead.from_tensors(arrays, objective=saved["objective"], l2=saved["l2"])
-
-
 def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
-    head, annotations = _read_head(folder, saved["head"]), _annotations(saved["annotations"])
+    head, annotations = LinearHead.load(folder / saved["head"]), _annotations(saved["annotations"])
     return Retraining(
         saved["number"],
         head,

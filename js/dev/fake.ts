@@ -133,6 +133,9 @@ export class FakeKernel implements Model {
   private readonly traits: Traits;
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly histories = new Map<string, Tried[]>();
+  /** Of what is shown, packed. */
+  examples: DataView = new DataView(new ArrayBuffer(0));
+  private sets = 0;
   private dirty: Partial<Traits> = {};
   private runs = 0;
   private cancelled = false;
@@ -156,7 +159,7 @@ export class FakeKernel implements Model {
         { value: "erm", label: "ERM" },
       ],
       theme: "auto",
-      examples: new DataView(new ArrayBuffer(0)),
+      examples_key: "",
       score: null,
       history: [],
       annotations: [],
@@ -258,6 +261,13 @@ export class FakeKernel implements Model {
     return Math.fround(0.16 + 0.05 * (noise + random(image.row + phrase.length)()) + 0.055 * (trait ?? 0.4));
   }
 
+  private sendExamples(className: string, phrase: string): string {
+    this.examples = this.examplesOf(className, phrase);
+    const key = `examples ${++this.sets}`;
+    this.deliver({ type: "examples", key }, [this.examples]);
+    return key;
+  }
+
   private examplesOf(className: string, phrase: string): DataView {
     const members = this.data.images.filter((image) => image.className === className);
     const n = members.length;
@@ -331,6 +341,7 @@ export class FakeKernel implements Model {
   private receive(request: Request): void {
     const { id, type, class_name, phrase } = request;
     if (type === "hello" || type === "typing") this.reply(id, {});
+    else if (type === "examples") this.reply(id, { key: this.traits.examples_key }, [this.examples]);
     else if (type === "select_class") {
       this.update({
         class_name,
@@ -338,7 +349,7 @@ export class FakeKernel implements Model {
         threshold: null,
         score: null,
         sides: null,
-        examples: this.examplesOf(class_name, ""),
+        examples_key: this.sendExamples(class_name, ""),
         history: this.history(class_name),
         suggestions: this.suggestionsFor(class_name),
         marks: NO_MARKS,
@@ -471,7 +482,7 @@ export class FakeKernel implements Model {
       phrase: text,
       threshold: score.threshold,
       score,
-      examples: this.examplesOf(class_name, text),
+      examples_key: this.sendExamples(class_name, text),
       history: this.history(class_name),
       suggestions: this.suggestionsFor(class_name),
       marks: this.marks(text),

@@ -185,7 +185,8 @@ export interface Traits {
   objective: string;
   objectives: Objective[];
   theme: Theme;
-  examples: DataView | Uint8Array | ArrayBuffer | null;
+  /** Names the examples that go with the class and the phrase; see `ExampleFeed`. */
+  examples_key: string;
   score: Score | null;
   history: Tried[];
   annotations: Annotation[];
@@ -212,7 +213,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "objective",
   "objectives",
   "theme",
-  "examples",
+  "examples_key",
   "score",
   "history",
   "annotations",

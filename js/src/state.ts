@@ -1,7 +1,8 @@
 // The state of one view: what the model says, plus what only this view knows (a threshold being dragged, an
 // answer being waited for, an error). Everything shown is derived from here.
 
-import { Examples, type Split } from "./examples";
+import type { Examples, Split } from "./examples";
+import type { ExampleFeed } from "./feed";
 import {
   type Annotation,
   type Listener,
@@ -22,9 +23,11 @@ export interface TrainingSides {
   warnings: string[];
 }
 
-export interface State extends Omit<Traits, "examples" | "threshold" | "sides"> {
+export interface State extends Omit<Traits, "examples_key" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
+  /** The examples of what is shown have not come yet; those here are of what was shown before. */
+  waiting: boolean;
   /** Null without a phrase. */
   split: Split | null;
   /** Null without a phrase, and until they have been counted. */
@@ -84,22 +87,26 @@ export class Store {
     typing: false,
     error: null,
   };
-  private decoded: { raw: unknown; examples: Examples } = { raw: null, examples: Examples.decode(null) };
+  private examples: Examples;
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
   private readonly listeners: [string, Listener][] = [];
+  private readonly unsubscribe: () => void;
   private scheduled = false;
 
   constructor(
     private readonly model: Model,
+    private readonly feed: ExampleFeed,
     private readonly readonly = false,
   ) {
+    this.examples = feed.get("") as Examples;
+    this.unsubscribe = feed.subscribe(() => this.schedule());
     this.local.error = model.get("error") ?? null;
     this.current = this.derive();
     for (const name of TRAITS) {
       this.listen(`change:${name}`, () => {
         if (name === "error") this.takeError();
-        if (name === "threshold" || name === "examples") this.local.preview = null;
+        if (name === "threshold" || name === "examples_key") this.local.preview = null;
         this.schedule();
       });
     }
@@ -126,6 +133,7 @@ export class Store {
   }
 
   dispose(): void {
+    this.unsubscribe();
     for (const [event, listener] of this.listeners) this.model.off(event, listener);
     this.subscribers.clear();
   }
@@ -155,15 +163,11 @@ export class Store {
     for (const subscriber of this.subscribers) subscriber(this.current);
   }
 
-  private examples(): Examples {
-    const raw = this.model.get("examples") ?? null;
-    if (raw !== this.decoded.raw) this.decoded = { raw, examples: Examples.decode(raw) };
-    return this.decoded.examples;
-  }
-
   private derive(): State {
     const { model, local } = this;
-    const examples = this.examples();
+    const come = this.feed.get(model.get("examples_key") ?? "");
+    const examples = come ?? this.examples;
+    this.examples = examples;
     const phrase = model.get("phrase") ?? "";
     const score = model.get("score") ?? null;
     const scored = phrase !== "" && examples.scored;
@@ -202,6 +206,7 @@ export class Store {
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
       examples,
+      waiting: come === null,
       split: threshold === null ? null : examples.split(threshold),
       threshold,
       bestThreshold,

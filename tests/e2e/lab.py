@@ -28,8 +28,9 @@ BROWSER_ARGUMENTS = [
     "--disable-quic",
 ]
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "docmanager-extension/plugin": {"autosave": False},
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 STARTUP_TIMEOUT = 90  # seconds
 PATIENCE = 60_000  # milliseconds; a busy machine is no fault
@@ -93,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def jupyter_environment(root: Path) -> dict[str, str]:
     """Environment that keeps every file of Jupyter's inside ``root``."""
     for name, settings in SETTINGS.items():
-        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path = root / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
     folders = {
@@ -321,6 +322,36 @@ class NotebookPage:
         self.page.wait_for_function(_STATE, arg=[index, "idle"])
         self.raise_for_errors()
 
+    def ask(self, source: str) -> str:
+        """Run code in the kernel without a cell, and return what it printed."""
+        text = self._evaluate(
+            """
+            const {kernel} = panel.sessionContext.session;
+            const request = {code: argument, store_history: false, stop_on_error: false};
+            const future = kernel.requestExecute(request);
+            let printed = "";
+            future.onIOPub = ({header, content}) => {
+              if (header.msg_type === "stream" && content.name === "stdout") printed += content.text;
+            };
+            const reply = await future.done;
+            if (reply.content.status === "error") throw new Error(reply.content.traceback.join("\\n"));
+            return printed;
+            """,
+            source,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel; whatever cells it had run are to be run again."""
+        self._evaluate("await panel.sessionContext.session.kernel.restart();")
+        self.wait_until_ready()
+
+    def delete_last_cell(self) -> None:
+        self._evaluate(
+            "const cells = panel.content.model.sharedModel; cells.deleteCell(cells.cells.length - 1);"
+        )
+
     def text_of(self, index: int) -> str:
         """Text of everything that a cell has printed or shown."""
         text = self._evaluate(
@@ -357,6 +388,12 @@ class NotebookPage:
 
     def hide_side_panels(self) -> None:
         self._evaluate("app.shell.collapseLeft(); app.shell.collapseRight();")
+
+    def wait_until_restarted(self) -> None:
+        """Wait for JupyterLab to notice that the kernel died, and to start it again."""
+        dialog = self.page.locator(".jp-Dialog", has_text="It will restart automatically")
+        dialog.locator(".jp-mod-accept").click()
+        self.wait_until_ready()
 
     def reload(self) -> None:
         """Reload the page; the kernel and what it holds live on."""

@@ -1,6 +1,7 @@
 import { Actions } from "../actions";
 import type { Channel } from "../channel";
 import { h } from "../dom";
+import type { ExampleFeed } from "../feed";
 import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
@@ -31,6 +32,7 @@ import type { Tools, View } from "./view";
 export interface MountOptions {
   model: Model;
   channel: Channel;
+  feed: ExampleFeed;
   thumbnails: Thumbnails;
   /** A report: no kernel, nothing to change but the phrase shown and the threshold. */
   readonly?: boolean;
@@ -39,9 +41,9 @@ export interface MountOptions {
 /** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
 export function mount(
   el: HTMLElement,
-  { model, channel, thumbnails, readonly = false }: MountOptions,
+  { model, channel, feed, thumbnails, readonly = false }: MountOptions,
 ): () => void {
-  const store = new Store(model, readonly);
+  const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
   const dialog = originalDialog(channel, actions);
   const tip = tooltip();
@@ -99,8 +101,9 @@ export function mount(
   let frame = 0;
 
   /** Tells tests and benchmarks what can be seen now. */
-  function markPainted({ class_name, phrase }: State): void {
+  function markPainted({ class_name, phrase, waiting }: State): void {
     cancelAnimationFrame(frame);
+    if (waiting) return;
     frame = requestAnimationFrame(() => {
       root.dataset.cwPainted = `${class_name}|${phrase}`;
     });
