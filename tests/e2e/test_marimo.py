@@ -140,27 +140,6 @@ def go_once_round(page: Page, widget: WidgetPage) -> None:
     widget.expect_tiles()
 
 
-def test_the_editor_retrains_while_a_cell_runs_and_leaks_nothing(page: Page, tmp_path: Path) -> None:
-    with marimo(tmp_path, "edit") as url:
-        page.goto(url)
-        widget = WidgetPage(page)
-        widget.try_phrase("red")
-        widget.keep()
-        page.get_by_role("button", name="wait for it").click()
-        widget.get("retrain").click()
-        expect(page.get_by_text("retrained while this cell ran: True")).to_be_visible()
-        expect(widget.get("comparison")).to_be_visible()
-
-        for _ in range(3):
-            expect(widget.root).to_have_attribute("data-cw-painted", "square|red")
-            page.get_by_role("button", name="show it anew").click()
-            widget.expect_painted("square", "")
-            widget.try_phrase("red")
-        page.get_by_role("button", name="count listeners").click()
-        expect(page.get_by_text("listeners: 1")).to_be_visible()
-        page.goto("about:blank")
-
-
 def test_two_views_in_marimo_agree(page: Page, tmp_path: Path) -> None:
     with marimo(tmp_path, "run") as url:
         page.goto(url)
