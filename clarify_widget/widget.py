@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import html
 import logging
 import math
 import os
@@ -253,6 +254,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._unsubscribe = self.session.subscribe(self._on_session_event)
         self._preview()
 
+    def _ipython_display_(self, **_options: Any) -> None:
+        """Show the widget, and below it a note that our style sheet hides wherever the widget can be seen.
+
+        The note is what a saved notebook and its HTML export show instead of nothing.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        assert bundle is not None, "a ClarifyWidget always has a view"
+        data, metadata = bundle
+        lines = presentation.without_page(self.session)
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        note = {"text/plain": "\n".join(lines), "text/html": f'<div class="cw-no-page">{paragraphs}</div>'}
+        display(data, metadata=metadata, raw=True)
+        display(note, raw=True)
+
     # -- the verbs of the loop, on what is shown
 
     def keep(
@@ -324,10 +341,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self._unsubscribe = None
-        super().close()
 
     # -- retraining
 
@@ -607,6 +627,11 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _on_session_event(self, event: Event) -> None:
         if event == "scored" and threading.get_ident() in self._scoring_threads:
+            return
+        if getattr(self.comm, "_closed", False):
+            # marimo closes the comm when the widget's cell runs again, and tells nobody.
+            self._previews.stop()
+            self._let_go()
             return
         try:
             with self.session.lock:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 
+import comm
+import ipywidgets
 import numpy as np
 
 PATIENCE = 20  # seconds until a missing answer is a failure
+
+
+def replace_comms(monkeypatch, create):
+    """Let widgets open their comms with `create`; ipywidgets 7 names the class of a comm in two places."""
+    monkeypatch.setattr(comm, "create_comm", create)
+    monkeypatch.setattr("ipywidgets.widgets.widget.Comm", create, raising=False)
+    monkeypatch.setattr(ipywidgets.Widget.comm, "klass", object, raising=False)
 
 
 class FakePage:

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
-import comm
 import numpy as np
 import pytest
 import traitlets
@@ -28,7 +27,7 @@ from clarify_widget.errors import (
 from clarify_widget.session import expected as expected_module
 from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
-from tests.fake_page import PATIENCE, FakePage
+from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import planted_dataset, planted_encoder
 
 MISSPELT = "objektive"
@@ -68,7 +67,7 @@ def pages(monkeypatch):
         opened[page.comm_id] = page
         return page
 
-    monkeypatch.setattr(comm, "create_comm", create_comm)
+    replace_comms(monkeypatch, create_comm)
     return opened
 
 

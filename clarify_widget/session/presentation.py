@@ -70,6 +70,18 @@ def facts(session: Session) -> Json:
     }
 
 
+def without_page(session: Session) -> list[str]:
+    """Return what stands in the place of a widget where no kernel runs: what it was, and how to see it."""
+    kept = len(session.annotations)
+    corrections = "1 correction kept" if kept == 1 else f"{kept:,} corrections kept"
+    lines = [f"Clarify: {session.dataset.name}, encoder {session.encoder.name}, {corrections}."]
+    if session.retraining is not None:
+        lines.append(session.retraining.comparison.sentence)
+    how = "This is a widget, and it needs a kernel: open the notebook and run this cell to see it."
+    instead = 'session.report("report.html") writes a page that works without one.'
+    return [*lines, f"{how} {instead}"]
+
+
 def class_view(
     session: Session,
     class_name: str,
