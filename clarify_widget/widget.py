@@ -137,6 +137,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    saved
+        Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
 
     Raises
     ------
@@ -411,7 +413,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Say how right the model is with and without each phrase of a history that was loaded."""
         with self.session.lock:
             class_name, thresholds = self.class_name, self._thresholds()
-            missing = {row["phrase"] for row in self.history if row["sides"] is None}
+            missing = {row["phrase"] for row in self.history if row["accuracies"] is None}
         for tried in self.session.history(class_name):
             if tried.phrase in missing and not cancelled():
                 threshold = self.session.threshold_of(tried, thresholds)

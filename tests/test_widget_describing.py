@@ -144,10 +144,10 @@ def test_history_says_how_right_the_model_is_without_and_with_each_phrase(widget
     page.request("score", class_name="square", phrase="red")
     parts = widget.session.split("square", "red", page.state["threshold"])
     accuracies = [parts.correct[~parts.has].mean(), parts.correct[parts.has].mean()]
-    assert page.state["history"][0]["sides"] == pytest.approx(accuracies)
+    assert page.state["history"][0]["accuracies"] == pytest.approx(accuracies)
     page.write(threshold=0.3)
     parts = widget.session.split("square", "red", 0.3)
-    assert page.state["history"][0]["sides"][1] == pytest.approx(parts.correct[parts.has].mean())
+    assert page.state["history"][0]["accuracies"][1] == pytest.approx(parts.correct[parts.has].mean())
 
 
 def test_history_that_was_loaded_fills_up_without_holding_anybody_up(widget, page, tmp_path):
@@ -155,8 +155,8 @@ def test_history_that_was_loaded_fills_up_without_holding_anybody_up(widget, pag
     loaded = Session.load(widget.session.save(tmp_path / "session"), encoder=planted_encoder())
     again = ClarifyWidget(loaded)
     again.comm.request("select_class", class_name="square")
-    again.comm.wait_until(lambda state: state["history"][0]["sides"] is not None)
-    assert again.history[0]["sides"] == page.state["history"][0]["sides"]
+    again.comm.wait_until(lambda state: state["history"][0]["accuracies"] is not None)
+    assert again.history[0]["accuracies"] == page.state["history"][0]["accuracies"]
     again.close()
 
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from clarify_widget.training import Head
 
     Json = dict[str, Any]
+    _Sharpened = Mapping[str, SharpenedPhrase]  # by name
 
 FORMAT = "clarify-widget session"
 VERSION = 3
@@ -137,7 +138,7 @@ class SessionFolder:
             "splits": {split.name: self._split(split, snapshot) for split in dataset.splits()},
             "head": self._head(snapshot.head) if isinstance(snapshot.head, LinearHead) else None,
             "history": [_tried_json(tried) for tried in snapshot.tried],
-            "sharpened": [asdict(one) for one in snapshot.sharpened],
+            "sharpened": [vars(one) for one in snapshot.sharpened],
             "models": [self._model(retraining) for retraining in steps.retrainings],
             "now": _state_json(steps.now),
             "undo": [_step_json(step) for step in steps.before],
@@ -271,15 +272,16 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
 
 
 def _restore(session: Session, folder: Path, description: Json) -> None:
-    session.learn(SharpenedPhrase(**one) for one in description["sharpened"])
     history = [_phrase_score(tried) for tried in description["history"]]
-    models = [_read_model(session, folder, saved) for saved in description["models"]]
+    sharpened = {one["name"]: SharpenedPhrase(**one) for one in description["sharpened"]}
+    session.learn(sharpened.values())
+    models = [_read_model(session, folder, saved, sharpened) for saved in description["models"]]
     by_number = {model.number: model for model in models}
     steps = Steps(
-        _state(description["now"], by_number),
+        _state(description["now"], by_number, sharpened),
         models,
-        before=[_step(saved, by_number) for saved in description["undo"]],
-        taken_back=[_step(saved, by_number) for saved in description["redo"]],
+        before=[_step(saved, by_number, sharpened) for saved in description["undo"]],
+        taken_back=[_step(saved, by_number, sharpened) for saved in description["redo"]],
     )
     session.restore(folder, history, steps)
 
@@ -315,7 +317,8 @@ def _tried_json(tried: PhraseScore) -> Json:
 
 
 def _annotations_json(annotations: Annotations) -> list[Json]:
-    return [asdict(kept) for kept in annotations]
+    """Describe annotations; what their sharpened phrases are made of is written once for the session."""
+    return [{**vars(kept), "sharpened": [one.name for one in kept.sharpened]} for kept in annotations]
 
 
 def _state_json(state: SessionState) -> Json:
@@ -437,8 +440,9 @@ def _encoder(description: Json, given: str | Encoder | None) -> str | Encoder:
     return loaded
 
 
-def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
-    head, annotations = LinearHead.load(folder / saved["head"]), _annotations(saved["annotations"])
+def _read_model(session: Session, folder: Path, saved: Json, sharpened: _Sharpened) -> Retraining:
+    head = LinearHead.load(folder / saved["head"])
+    annotations = _annotations(saved["annotations"], sharpened)
     return Retraining(
         saved["number"],
         head,
@@ -448,17 +452,21 @@ def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
     )
 
 
-def _annotations(saved: Iterable[Json]) -> Annotations:
-    return Annotations(Annotation.from_dict(kept) for kept in saved)
+def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
+    return Annotations(
+        Annotation(**{**kept, "sharpened": tuple(sharpened[name] for name in kept["sharpened"])})
+        for kept in saved
+    )
 
 
-def _state(saved: Json, models: Mapping[int, Retraining]) -> SessionState:
+def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
     number = saved["model"]
-    return SessionState(_annotations(saved["annotations"]), None if number is None else models[number])
+    annotations = _annotations(saved["annotations"], sharpened)
+    return SessionState(annotations, None if number is None else models[number])
 
 
-def _step(saved: Json, models: Mapping[int, Retraining]) -> Step:
-    return saved["what"], _state(saved, models)
+def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:
+    return saved["what"], _state(saved, models, sharpened)
 
 
 def _phrase_score(tried: Json) -> PhraseScore:

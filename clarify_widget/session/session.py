@@ -471,7 +471,7 @@ class Session:
         """
         self._require_fit()
         sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
-        self._phrases.learn([sharpened])
+        self.learn([sharpened])
         return self.score(class_name, sharpened.name)
 
     def expected(
@@ -897,7 +897,13 @@ class Session:
         return self._phrases.parts(phrase)
 
     def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
-        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones."""
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones.
+
+        Raises
+        ------
+        DataError
+            When a name already means something else here.
+        """
         self._phrases.learn(sharpened)
 
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:

@@ -295,6 +295,7 @@ export class FakeKernel implements Model {
       wrong: wrong.length,
       correct: right.length,
       unknown_words: phrase === "velvet" ? ["velvet"] : [],
+      left_out: Number(/sharpened by (\d+)$/.exec(phrase)?.[1] ?? 0),
       sentence: `Error Score ${found.score.toFixed(2)} for "${phrase}"${known ? "" : "."}`,
       warning: phrase === "velvet" ? "The demo encoder does not know “velvet”; load a CLIP model." : null,
     };
@@ -475,8 +476,11 @@ export class FakeKernel implements Model {
     const score = this.scoreOf(class_name, text);
     const gone = [text, ...(instead_of ?? [])];
     const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
-    const sides = this.sidesOf(class_name, score);
-    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null, sides }, ...tried]);
+    const accuracies = this.accuraciesOf(class_name, score);
+    this.histories.set(class_name, [
+      { ...score, best: false, kept: false, expected: null, accuracies },
+      ...tried,
+    ]);
     this.update({
       class_name,
       phrase: text,
@@ -490,7 +494,7 @@ export class FakeKernel implements Model {
     this.reply(id, {});
   }
 
-  private sidesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
+  private accuraciesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
     const members = this.data.images.filter((image) => image.className === className);
     const share = (wanted: boolean) => {
       const side = members.filter((image) => this.similarity(image, phrase) > threshold === wanted);

@@ -22,6 +22,8 @@ export interface Score {
   wrong: number;
   correct: number;
   unknown_words: string[];
+  /** Images of the class that the phrase was sharpened by, and that do not judge it. */
+  left_out?: number;
   sentence: string;
   warning: string | null;
 }
@@ -45,7 +47,7 @@ export interface Tried {
   best: boolean;
   kept: boolean;
   /** Accuracies without and with the phrase; null while it has not been compared, not there in a report. */
-  sides?: [number | null, number | null] | null;
+  accuracies?: [number | null, number | null] | null;
   /** Null while it is being worked out; not there where that is not done unasked. */
   expected?: Expected | null;
 }

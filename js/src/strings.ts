@@ -59,6 +59,7 @@ export const strings = {
     if (p === null) return "Too few images to say whether this is chance";
     return p < 0.05 ? `Unlikely to be chance, ${pValue(p)}` : `Could well be chance, ${pValue(p)}`;
   },
+  leftOut: (n: number): string => (n ? ` ${images(n)} that it was sharpened by left out.` : ""),
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
@@ -105,7 +106,7 @@ export const strings = {
   historyHeading: "Tried so far",
   newestFirst: "Newest first",
   bestFirst: "Best first",
-  sides: (without: number | null, having: number | null) =>
+  accuracies: (without: number | null, having: number | null) =>
     `right: ${share(without)} without, ${share(having)} with`,
   best: "best",
   kept: "kept",
