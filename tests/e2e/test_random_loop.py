@@ -471,7 +471,6 @@ def test_page_and_kernel_agree_after_every_action(notebook: NotebookPage) -> Non
             ((action, choices),) = loop.random.choices(possible, weights)
             choice = loop.random.choice(choices)
             log.append(f"{number}. view {loop.view}: {action.do.__name__} {choice!r}")
-            print(log[-1], flush=True)
             action.do(loop, choice)
             loop.agree()
     except Exception as error:
