@@ -17,6 +17,12 @@ export interface Page {
 
 export const settle = (ms = 50) => vi.advanceTimersByTimeAsync(ms);
 
+/** What the frames of images measure, where nothing is laid out: four columns, and 24 tiles in or near sight. */
+export function measure(width = 284, height = 284): void {
+  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(width);
+  vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(height);
+}
+
 /** Timers are fake: `settle` lets answers come. */
 export async function openPage(
   start: Partial<Traits> = {},
