@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 JPEG = "image/jpeg"
 PNG = "image/png"
 
+DETAIL = 2
+"""An image should have this many times the pixels of its thumbnail, so that it is scaled down well."""
+
 _LONGEST_RATIO = 4  # a panorama is cut down to this many times the short side
 _SMALL = 256  # up to this size an original costs little without loss
 _ORIGINAL_LONG_SIDE = 2048

@@ -13,20 +13,24 @@ a trait, and whatever takes time runs on a thread of its own.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import html
 import logging
 import math
+import os
 import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable, start_thread
 from clarify_widget.errors import (
     CancelledError,
@@ -37,7 +41,7 @@ from clarify_widget.errors import (
 )
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
-from clarify_widget.thumbnails import JPEG, ThumbnailCache, encode_original, encode_thumbnail
+from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -55,13 +59,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STATIC = Path(__file__).parent / "static"
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme", "selected"})
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
+_ENCODERS = min(4, os.cpu_count() or 1)
 _MOST_MARKS = 10_000
 _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
@@ -113,7 +117,13 @@ class _Request:
         return values
 
 
-class _Threshold(traitlets.Float["float | None", "float | None"]):
+if TYPE_CHECKING:
+    _NumberOrNone = traitlets.Float[float | None, float | None]
+else:
+    _NumberOrNone = traitlets.Float  # traitlets before 5.10 does not take types in brackets
+
+
+class _Threshold(_NumberOrNone):
     """A number or None; with `allow_none` instead, None would pass by the validator below."""
 
     def validate(self, obj: Any, value: Any) -> float | None:
@@ -146,6 +156,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    saved
+        Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
     selected
         Validation rows of the images that are selected, ascending; choosing another class empties it.
         Assigning to it selects; see `selected_frame` for what is known of them.
@@ -158,8 +170,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         When a trait is given a value that it cannot have.
     """
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    _esm = front_end.packed_module()
+    _css = front_end.styles()
 
     dataset_name = traitlets.Unicode(read_only=True).tag(sync=True)
     encoder_name = traitlets.Unicode(read_only=True).tag(sync=True)
@@ -170,8 +182,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objective = traitlets.Unicode("slice_balanced").tag(sync=True)
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
-    examples = traitlets.Bytes(read_only=True).tag(sync=True)
-    confidences = traitlets.Bytes(read_only=True).tag(sync=True)
+    examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
     selected = _Rows().tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
@@ -208,6 +219,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
         self.session = session
         self._publishing = False
+        self._examples = [b"", b""]  # of what is shown, packed, and their confidences
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
         self._suggestions_asked: set[str] = set()
@@ -241,6 +253,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.on_msg(self._on_request)
         self._unsubscribe = self.session.subscribe(self._on_session_event)
         self._preview()
+
+    def _ipython_display_(self, **_options: Any) -> None:
+        """Show the widget, and below it a note that our style sheet hides wherever the widget can be seen.
+
+        The note is what a saved notebook and its HTML export show instead of nothing.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        assert bundle is not None, "a ClarifyWidget always has a view"
+        data, metadata = bundle
+        lines = presentation.without_page(self.session)
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        note = {"text/plain": "\n".join(lines), "text/html": f'<div class="cw-no-page">{paragraphs}</div>'}
+        display(data, metadata=metadata, raw=True)
+        display(note, raw=True)
 
     # -- the verbs of the loop, on what is shown
 
@@ -313,10 +341,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self._unsubscribe = None
-        super().close()
 
     # -- retraining
 
@@ -424,7 +455,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Say how right the model is with and without each phrase of a history that was loaded."""
         with self.session.lock:
             class_name, thresholds = self.class_name, self._thresholds()
-            missing = {row["phrase"] for row in self.history if row["sides"] is None}
+            missing = {row["phrase"] for row in self.history if row["accuracies"] is None}
         for tried in self.session.history(class_name):
             if tried.phrase in missing and not cancelled():
                 threshold = self.session.threshold_of(tried, thresholds)
@@ -597,6 +628,11 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _on_session_event(self, event: Event) -> None:
         if event == "scored" and threading.get_ident() in self._scoring_threads:
             return
+        if getattr(self.comm, "_closed", False):
+            # marimo closes the comm when the widget's cell runs again, and tells nobody.
+            self._previews.stop()
+            self._let_go()
+            return
         try:
             with self.session.lock:
                 if event == "expected":
@@ -644,9 +680,15 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, **values: Any) -> None:
-        """Write traits, together in one message; what did not change is not sent."""
+    def _publish(self, *, examples: bytes | None = None, confidences: bytes = b"", **values: Any) -> None:
+        """Write traits, together in one message; what did not change is not sent.
+
+        Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
+        """
         with self.session.lock, self.hold_sync():
+            if examples is not None and (key := _key_of(examples, confidences)) != self.examples_key:
+                self._examples, values["examples_key"] = [examples, confidences], key
+                self.send({"type": "examples", "key": key}, self._examples)
             before, self._publishing = self._publishing, True
             try:
                 for name, value in values.items():
@@ -767,6 +809,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _handlers(self) -> dict[str, _Handler]:
         return {
             "hello": self._answer_hello,
+            "examples": self._answer_examples,
             "typing": self._answer_typing,
             "suggest": self._answer_suggest,
             "mark": self._answer_mark,
@@ -822,6 +865,10 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_hello(self, _request: _Request) -> _Answer:
         return {}, []
+
+    def _answer_examples(self, _request: _Request) -> _Answer:
+        with self.session.lock:
+            return {"key": self.examples_key}, self._examples
 
     def _answer_typing(self, request: _Request) -> _Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
@@ -899,19 +946,21 @@ class ClarifyWidget(anywidget.AnyWidget):
         split: Any = request.text("split")
         low, high = _THUMBNAIL_SIDES
         size = round(min(high, max(low, request.number("size"))))
-        items, buffers = [], []
-        for index in request.whole_numbers("indices", _MOST_THUMBNAILS):
-            about = presentation.image_json(self.session, split, index)
-            encoded = self._thumbnail(split, index, size)
-            items.append({**about, "readable": bool(encoded), "mime": JPEG})
-            buffers.append(encoded)
+        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
+        about = [presentation.image_json(self.session, split, index) for index in indices]
+        with ThreadPoolExecutor(_ENCODERS) as encoders:
+            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
+        items = [
+            {**known, "readable": bool(encoded), "mime": JPEG}
+            for known, encoded in zip(about, buffers, strict=True)
+        ]
         return {"items": items}, buffers
 
     def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
         """Return JPEG bytes, empty where there is no image to show."""
 
         def encode() -> bytes:
-            return encode_thumbnail(self.session.image(index, split), size)
+            return encode_thumbnail(self.session.image(index, split, least_side=DETAIL * size), size)
 
         try:
             return self._thumbnails.get((split, index, size), encode)
@@ -933,6 +982,10 @@ def _answer_unknown(request: _Request) -> _Answer:
 
 def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
     return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
+
+
+def _key_of(*packed: bytes) -> str:
+    return hashlib.blake2b(b"".join(packed), digest_size=8).hexdigest()
 
 
 def _error_json(error: Exception) -> Json:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 
+import comm
+import ipywidgets
 import numpy as np
 
 PATIENCE = 20  # seconds until a missing answer is a failure
+
+
+def replace_comms(monkeypatch, create):
+    """Let widgets open their comms with `create`; ipywidgets 7 names the class of a comm in two places."""
+    monkeypatch.setattr(comm, "create_comm", create)
+    monkeypatch.setattr("ipywidgets.widgets.widget.Comm", create, raising=False)
+    monkeypatch.setattr(ipywidgets.Widget.comm, "klass", object, raising=False)
 
 
 class FakePage:
@@ -21,6 +30,7 @@ class FakePage:
         self.updates = []  # the state of each update message, buffers put in
         self.answers = {}
         self.closed = False
+        self.sent_key = ""
         self._ids = itertools.count()
         self._arrived = threading.Condition()
         self._deliver = None
@@ -41,6 +51,10 @@ class FakePage:
                 self.updates.append(state)
             elif data["method"] == "custom":
                 content = data["content"]
+                if content.get("type") == "examples":
+                    self.state["examples"], self.state["confidences"] = map(bytes, buffers)
+                    self.sent_key = content["key"]
+                    return
                 assert content["id"] not in self.answers, "a request got a second answer"
                 self.answers[content["id"]] = (content, buffers or [])
             self._arrived.notify_all()
@@ -84,6 +98,7 @@ class FakePage:
 
     def examples(self):
         """(rows, similarities, correct) that the page would draw."""
+        assert self.state["examples_key"] == self.sent_key, "the trait names other examples than were sent"
         return unpack_examples(self.state["examples"])
 
     def _take(self, state, paths, buffers):

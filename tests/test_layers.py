@@ -20,6 +20,7 @@ LAYERS = (
     ("thumbnails",),
     ("background",),
     ("session",),
+    ("front_end",),
     ("widget",),
 )
 # The package itself only forwards names, on first use.

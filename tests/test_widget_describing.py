@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import threading
 
-import comm
 import numpy as np
 import pytest
 
 from clarify_widget import ClarifyWidget, Session
 from clarify_widget.errors import DataError, PhraseError
-from tests.fake_page import PATIENCE, FakePage
+from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import WIDTH, planted_dataset, planted_encoder
 
 NO_MARKS = {"has": [], "has_not": []}
@@ -42,7 +41,7 @@ class WaitingEncoder:
 
 @pytest.fixture(autouse=True)
 def pages(monkeypatch):
-    monkeypatch.setattr(comm, "create_comm", FakePage)
+    replace_comms(monkeypatch, FakePage)
 
 
 def shown(encoder):
@@ -144,10 +143,10 @@ def test_history_says_how_right_the_model_is_without_and_with_each_phrase(widget
     page.request("score", class_name="square", phrase="red")
     parts = widget.session.split("square", "red", page.state["threshold"])
     accuracies = [parts.correct[~parts.has].mean(), parts.correct[parts.has].mean()]
-    assert page.state["history"][0]["sides"] == pytest.approx(accuracies)
+    assert page.state["history"][0]["accuracies"] == pytest.approx(accuracies)
     page.write(threshold=0.3)
     parts = widget.session.split("square", "red", 0.3)
-    assert page.state["history"][0]["sides"][1] == pytest.approx(parts.correct[parts.has].mean())
+    assert page.state["history"][0]["accuracies"][1] == pytest.approx(parts.correct[parts.has].mean())
 
 
 def test_history_that_was_loaded_fills_up_without_holding_anybody_up(widget, page, tmp_path):
@@ -155,8 +154,8 @@ def test_history_that_was_loaded_fills_up_without_holding_anybody_up(widget, pag
     loaded = Session.load(widget.session.save(tmp_path / "session"), encoder=planted_encoder())
     again = ClarifyWidget(loaded)
     again.comm.request("select_class", class_name="square")
-    again.comm.wait_until(lambda state: state["history"][0]["sides"] is not None)
-    assert again.history[0]["sides"] == page.state["history"][0]["sides"]
+    again.comm.wait_until(lambda state: state["history"][0]["accuracies"] is not None)
+    assert again.history[0]["accuracies"] == page.state["history"][0]["accuracies"]
     again.close()
 
 

@@ -6,10 +6,13 @@ from clarify_widget.datasets.arrays import from_arrays
 from clarify_widget.datasets.celeba import celeba
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
 from clarify_widget.datasets.folders import from_folder
+from clarify_widget.datasets.frames import from_dataframe
+from clarify_widget.datasets.huggingface import from_huggingface
 from clarify_widget.datasets.images import ImageList, open_image
 from clarify_widget.datasets.planted import PlantedBias, planted
 from clarify_widget.datasets.shorebirds import shorebirds
 from clarify_widget.datasets.sprites import sprites
+from clarify_widget.datasets.torchvision import from_torchvision
 from clarify_widget.datasets.waterbirds import waterbirds
 
 __all__ = [
@@ -21,7 +24,10 @@ __all__ = [
     "UnreadableImage",
     "celeba",
     "from_arrays",
+    "from_dataframe",
     "from_folder",
+    "from_huggingface",
+    "from_torchvision",
     "open_image",
     "planted",
     "shorebirds",

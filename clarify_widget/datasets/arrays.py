@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clarify_widget.arrays import Float32Array, IntArray, check_labels, check_rows, to_array
+from clarify_widget.arrays import IntArray, check_labels
+from clarify_widget.datasets.columns import column_of, indices_of, read_predictions
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.datasets.splitting import SPLIT_NAMES, split_name, stratified_split
@@ -19,7 +20,6 @@ from clarify_widget.errors import DataError
 
 _HELD_OUT = 0.2
 _SMALL_GROUP = 5
-_ROUNDING = 1e-2  # of probabilities in half precision, added up
 
 
 def from_arrays(
@@ -48,13 +48,14 @@ def from_arrays(
         (n,) class indices 0..C-1, or class names (then C names in the order of numpy.unique, unless
         `class_names` gives another).
     images
-        n paths, PIL images, arrays, bytes or functions, as `open_image` takes them; an array
-        (n, H, W, 3); any object with `__len__`, `__getitem__`, `name` and `take`; or one function of the
-        row number. Opened only when looked at or embedded.
+        n paths, PIL images, arrays, tensors, bytes, dictionaries or functions, as `open_image` takes them;
+        an array (n, H, W, 3) or a tensor (n, 3, H, W); any object with `__len__`, `__getitem__`, `name` and
+        `take`; or one function of the row number. Opened only when looked at or embedded.
     embeddings
         (n, e) rows in the encoder's space, compared by cosine; without them the images are embedded.
     features
-        (n, d) what the head trains on; without them the embeddings.
+        (n, d) what the head trains on; without them the embeddings. Memory-mapped float32 stays in its file
+        where the rows of a split follow each other.
     predictions
         Of a model that was trained elsewhere: (n,) class indices or names, or (n, C) probabilities or logits,
         whose highest column is the predicted class. Probabilities are kept as `Split.confidences`.
@@ -91,9 +92,9 @@ def from_arrays(
             "Give images, embeddings or features beside the labels; labels alone cannot be looked at."
         )
     parts = _parts_by_split(given, split)
-    parts["labels"], classes = _indices(parts["labels"], class_names, "labels", "class")
+    parts["labels"], classes = indices_of(parts["labels"], class_names, "labels", "class")
     parts["predictions"], parts["confidences"] = _predictions(parts["predictions"], classes)
-    parts["groups"], groups_found = _indices(parts["groups"], group_names, "groups", "group")
+    parts["groups"], groups_found = indices_of(parts["groups"], group_names, "groups", "group")
     if class_names is None:
         _check_no_gaps(parts["labels"], len(classes))
     if split is None and not isinstance(labels, Mapping):
@@ -172,7 +173,7 @@ def _known_splits(part: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
 def _columns(given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Return every part as an array or as images, all with one row an image."""
     columns: dict[str, Any] = {
-        part: None if values is None else _array(values, where + part)
+        part: None if values is None else column_of(values, where + part)
         for part, values in given.items()
         if part != "images"
     }
@@ -184,14 +185,6 @@ def _columns(given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
                 f"{where}{part} has {len(values)} rows for {length} labels; give one row an image."
             )
     return columns
-
-
-def _array(values: Any, name: str) -> np.ndarray[Any, Any]:
-    """Return anything array-like as an array with at least one axis."""
-    array = to_array(values, name)
-    if array.ndim == 0:
-        raise DataError(f"{name} must have one row an image; got {type(values).__name__}.")
-    return array
 
 
 def _image_sequence(images: Any, length: int, where: str) -> ImageSequence | None:
@@ -216,7 +209,7 @@ def _image_sequence(images: Any, length: int, where: str) -> ImageSequence | Non
 
 def _split_codes(split: Any, length: int) -> IntArray:
     """Return 0 train, 1 val, 2 test from names or codes."""
-    column = _array(split, "split")
+    column = column_of(split, "split")
     if column.shape != (length,):
         raise DataError(f"split has shape {column.shape} for {length} labels; give one entry an image.")
     if column.dtype.kind in "iufb":
@@ -237,13 +230,14 @@ def _rows_by_split(columns: Mapping[str, Any], codes: IntArray) -> dict[str, dic
         part: (
             {}
             if values is None
-            else {key: _rows_of(values, chosen) for key, chosen in rows.items() if len(chosen)}
+            else {key: rows_of(values, chosen) for key, chosen in rows.items() if len(chosen)}
         )
         for part, values in columns.items()
     }
 
 
-def _rows_of(values: Any, rows: IntArray) -> Any:
+def rows_of(values: Any, rows: IntArray) -> Any:
+    """Return rows of an array or of images; those of an array that follow each other as a view."""
     if not isinstance(values, np.ndarray):
         return values.take(rows)
     if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
@@ -275,97 +269,6 @@ def _predictions(
     read = {key: read_predictions(column, class_names) for key, column in columns.items()}
     confidences = {key: known for key, (_, known) in read.items() if known is not None}
     return {key: classes for key, (classes, _) in read.items()}, confidences
-
-
-def read_predictions(
-    values: Any, class_names: Sequence[str], name: str = "predictions"
-) -> tuple[IntArray, Float32Array | None]:
-    """Return what a model predicts as class indices, and how sure it was where that is known.
-
-    Parameters
-    ----------
-    values
-        (n,) class indices or names, or (n, C) probabilities or logits.
-    class_names
-        C names.
-    name
-        What the error message calls them.
-
-    Returns
-    -------
-    (n,) class indices, and (n,) probabilities of those classes; None where probabilities were not given.
-
-    Raises
-    ------
-    DataError
-        When the values are none of these, or leave the C classes.
-    """
-    array = _array(values, name)
-    if array.ndim == 1:
-        classes, _ = _indices({"all": array}, class_names, name, "class")
-        indices: IntArray = classes["all"]
-        return indices, None
-    scores = check_rows(array, name=name)
-    if scores.shape[1] != len(class_names):
-        raise DataError(
-            f"{name} of shape {scores.shape} should have one column for each of the {len(class_names)} "
-            f"classes {list(class_names)[:10]}, or be (n,) class indices."
-        )
-    likely: IntArray = scores.argmax(axis=1)
-    probable = scores.min(initial=0) >= 0 and np.allclose(scores.sum(axis=1), 1, atol=_ROUNDING)
-    return likely, scores.max(axis=1).clip(0, 1).astype(np.float32) if probable else None
-
-
-def _indices(
-    columns: Mapping[str, Any], names: Sequence[str] | None, part: str, kind: str
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the columns as indices, and the names that they index."""
-    if not columns:
-        return {}, ()
-    plain = {key: _plain(column, part) for key, column in columns.items()}
-    if all(column.dtype.kind in "biuf" for column in plain.values()):
-        checked = {key: check_labels(column, name=part) for key, column in plain.items()}
-        if names is None:
-            highest = max((int(column.max()) for column in checked.values() if column.size), default=-1)
-            names = [f"{kind} {index}" for index in range(highest + 1)]
-        indices = {
-            key: check_labels(column, num_classes=len(names), name=part) for key, column in checked.items()
-        }
-        return indices, tuple(str(name) for name in names)
-    texts = {key: column.astype(str) for key, column in plain.items()}
-    if names is None:
-        names = np.unique(np.concatenate(list(texts.values()))).tolist()
-    index_of = {str(name): index for index, name in enumerate(names)}
-    unknown = sorted({text for column in texts.values() for text in column.tolist()} - index_of.keys())
-    if unknown:
-        raise DataError(f"{part} has {unknown[:5]}, but the {kind} names are {list(index_of)[:10]}.")
-    coded = {
-        key: np.array([index_of[text] for text in column], dtype=np.int64) for key, column in texts.items()
-    }
-    return coded, tuple(str(name) for name in names)
-
-
-def _plain(column: np.ndarray[Any, Any], part: str) -> np.ndarray[Any, Any]:
-    """Return a 1-D column of numbers or of text; the object columns of pandas become one or the other."""
-    if column.ndim != 1:
-        raise DataError(f"{part} must be a 1-D array; got shape {column.shape}.")
-    if column.dtype.kind != "O":
-        return column
-    missing = [row for row, value in enumerate(column) if value is None or _is_nan(value)]
-    if missing:
-        raise DataError(
-            f"{part} are missing in {len(missing)} rows, the first at row {missing[0]}; leave them out."
-        )
-    numeric = all(isinstance(value, (int, np.integer, np.bool_)) for value in column)
-    return column.astype(np.int64) if numeric else column
-
-
-def _is_nan(value: Any) -> bool:
-    """Tell NaN and pandas.NA, the two values whose comparison with themselves is not true."""
-    try:
-        return not bool(value == value)  # noqa: PLR0124 - the definition of NaN
-    except (TypeError, ValueError):
-        return True
 
 
 def _check_no_gaps(labels: Mapping[str, IntArray], num_classes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,14 +36,16 @@ def wilson_interval(correct: int, size: int, confidence: float = 0.95) -> tuple[
     -----
     Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
-    from scipy.stats import binomtest  # half a second that `import clarify_widget` need not pay
-
     if not 0 <= correct <= size:
         raise DataError(f"{correct} right of {size} images is impossible.")
     if size == 0:
         return math.nan, math.nan
-    interval = binomtest(int(correct), int(size)).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    # scipy's binomtest has it too, but works out a p-value first: a millisecond, many times a phrase.
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share, spread = correct / size, z**2 / size
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """The loop without a notebook: fit, look, describe, keep, retrain, compare, undo, save."""
 
 from clarify_widget.session.origin import Origin
+from clarify_widget.session.phrase_comparison import PhraseComparison
+from clarify_widget.session.ranking import RankedPhrase, Ranking
 from clarify_widget.session.results import (
     ClassMembers,
     ClassSummary,
@@ -18,6 +20,9 @@ __all__ = [
     "ComparisonRow",
     "Expected",
     "Origin",
+    "PhraseComparison",
     "PhraseScore",
+    "RankedPhrase",
+    "Ranking",
     "Session",
 ]

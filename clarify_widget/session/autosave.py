@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE = 0.1  # seconds that a verb waits for its change to be on disk
-_NO_CHANGE: frozenset[Event] = frozenset({"expected", "saved"})
+_NO_CHANGE: frozenset[Event] = frozenset({"expected", "saved", "suggested"})
 
 
 @dataclass(frozen=True)

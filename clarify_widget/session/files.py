@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from clarify_widget.errors import SavedSessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
 Arrays = dict[str, Any]  # name -> NumPy array
@@ -25,7 +25,7 @@ _HASHED_AT_ONCE = 1 << 24  # bytes
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, whenever the writer ends."""
-    with _partial(path) as partial:
+    with moved_into_place(path) as partial:
         partial.write_bytes(content)
 
 
@@ -38,29 +38,39 @@ def write_text_once(folder: Path, stem: str, text: str) -> str:
     return name
 
 
-def write_arrays_once(folder: Path, stem: str, arrays: Mapping[str, Any]) -> str:
+def write_arrays_once(
+    folder: Path, stem: str, arrays: Mapping[str, Any], metadata: dict[str, str] | None = None
+) -> str:
     """Write arrays as safetensors unless the folder has them; the file is named by what is in them."""
     whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    name = f"{stem}-{_digest(whole)}.safetensors"
+    name = f"{stem}-{_digest(whole, metadata)}.safetensors"
     if not (folder / name).exists():
-        with _partial(folder / name) as partial:
+        with moved_into_place(folder / name) as partial:
             try:
-                save_file(whole, partial)
+                save_file(whole, partial, metadata)
             except SafetensorError as error:  # as when the disk is full
                 raise OSError(str(error)) from error
     return name
 
 
-def read_arrays(path: Path) -> Arrays:
-    """Read what `write_arrays_once` wrote; raises SavedSessionError when it is missing or damaged."""
+def read_arrays(path: Path, only: Container[str] | None = None) -> Arrays:
+    """Read what `write_arrays_once` wrote, or only some of it.
+
+    Raises
+    ------
+    SavedSessionError
+        When the file is missing or damaged.
+    """
     try:
-        return dict(load_file(path))
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if only is None or name in only]  # noqa: SIM118 - no mapping
+            return {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise SavedSessionError(f"{path} is missing or damaged: {error}") from error
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
+def moved_into_place(path: Path) -> Iterator[Path]:
     """Give a path to write to, and put what was written there in place of `path`, on disk."""
     partial = path.with_name(f"{path.name}.{os.urandom(4).hex()}{PARTIAL}")
     try:
@@ -73,8 +83,8 @@ def _partial(path: Path) -> Iterator[Path]:
         raise
 
 
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.blake2b(digest_size=8)
+def _digest(arrays: Arrays, metadata: dict[str, str] | None) -> str:
+    digest = hashlib.blake2b(repr(sorted((metadata or {}).items())).encode(), digest_size=8)
     for name, values in sorted(arrays.items()):
         digest.update(f"{name} {values.dtype.str} {values.shape};".encode())
         octets = values.reshape(-1).view(np.uint8)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, Split
     from clarify_widget.encoders.base import Encoder
 
-EMBEDDED_TOGETHER = 32
+EMBEDDED_TOGETHER = 16
 """How many phrases the text tower gets at a time; more are hardly cheaper, and nobody can stop it."""
 
 _EMBEDDINGS_REMEMBERED = 8192

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.arrays import FloatArray, IntArray, check_labels
-from clarify_widget.datasets.arrays import read_predictions
+from clarify_widget.datasets.columns import read_predictions
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:

@@ -70,6 +70,18 @@ def facts(session: Session) -> Json:
     }
 
 
+def without_page(session: Session) -> list[str]:
+    """Return what stands in the place of a widget where no kernel runs: what it was, and how to see it."""
+    kept = len(session.annotations)
+    corrections = "1 correction kept" if kept == 1 else f"{kept:,} corrections kept"
+    lines = [f"Clarify: {session.dataset.name}, encoder {session.encoder.name}, {corrections}."]
+    if session.retraining is not None:
+        lines.append(session.retraining.comparison.sentence)
+    how = "This is a widget, and it needs a kernel: open the notebook and run this cell to see it."
+    instead = 'session.report("report.html") writes a page that works without one.'
+    return [*lines, f"{how} {instead}"]
+
+
 def class_view(
     session: Session,
     class_name: str,
@@ -107,7 +119,7 @@ def class_view(
 def history(session: Session, class_name: str, thresholds: Mapping[str, float] | None = None) -> list[Json]:
     """Return the phrases that were tried for a class, newest first.
 
-    `sides` are the accuracies without and with the phrase; null while the phrase is still to be compared.
+    `accuracies` are those without and with the phrase; null while the phrase is still to be compared.
     `expected` is what retraining with each would give; null while that is not known, and not there at all
     where it will not be worked out unasked.
     """
@@ -115,8 +127,9 @@ def history(session: Session, class_name: str, thresholds: Mapping[str, float] |
     rows = []
     for tried in session.history(class_name):
         row = tried_json(tried)
-        sides = session.accuracies_already(class_name, tried.phrase, session.threshold_of(tried, thresholds))
-        row["sides"] = None if sides is None else [_number(cell.accuracy) for cell in sides]
+        threshold = session.threshold_of(tried, thresholds)
+        parts = session.accuracies_already(class_name, tried.phrase, threshold)
+        row["accuracies"] = None if parts is None else [_number(part.accuracy) for part in parts]
         if tried.phrase in known:
             row["expected"] = expected_json(known[tried.phrase])
         elif not session.previews_off:
@@ -215,6 +228,7 @@ def score_json(scored: PhraseScore) -> Json:
         "wrong": scored.wrong,
         "correct": scored.correct,
         "unknown_words": list(scored.unknown_words),
+        "left_out": scored.left_out,
         "sentence": scored.sentence,
         "warning": scored.warning,
     }

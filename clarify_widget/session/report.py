@@ -27,7 +27,7 @@ from clarify_widget.encoders.base import template_of
 from clarify_widget.errors import ClarifyError
 from clarify_widget.session import presentation
 from clarify_widget.session.origin import EXACT, origin_of
-from clarify_widget.thumbnails import JPEG, encode_thumbnail
+from clarify_widget.thumbnails import DETAIL, JPEG, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -207,7 +207,9 @@ def _encode(session: Session, wanted: Iterable[tuple[Any, int]]) -> dict[str, Js
     room = _MOST_IMAGE_BYTES
     for split, row in wanted:
         try:
-            encoded = encode_thumbnail(session.image(row, split), _THUMBNAIL_SIDE)
+            encoded = encode_thumbnail(
+                session.image(row, split, least_side=DETAIL * _THUMBNAIL_SIDE), _THUMBNAIL_SIDE
+            )
         except (ClarifyError, OSError):
             continue
         room -= len(encoded)

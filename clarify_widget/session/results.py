@@ -61,6 +61,8 @@ class PhraseScore:
         How many validation images of the class the model gets wrong and right.
     unknown_words
         Words of the phrase that the encoder never learned; with any of them the score means little.
+    left_out
+        How many images of the class it is not judged by, because it was sharpened by them.
     best, kept
         Whether this is the best phrase tried for its class, and whether it is among the annotations.
     origin
@@ -77,6 +79,7 @@ class PhraseScore:
     correct: int
     origin: Origin
     unknown_words: tuple[str, ...] = ()
+    left_out: int = 0
     best: bool = False
     kept: bool = False
 

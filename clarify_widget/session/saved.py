@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from clarify_widget.training import Head
 
     Json = dict[str, Any]
+    _Sharpened = Mapping[str, SharpenedPhrase]  # by name
 
 FORMAT = "clarify-widget session"
 VERSION = 3
@@ -137,7 +138,7 @@ class SessionFolder:
             "splits": {split.name: self._split(split, snapshot) for split in dataset.splits()},
             "head": self._head(snapshot.head) if isinstance(snapshot.head, LinearHead) else None,
             "history": [_tried_json(tried) for tried in snapshot.tried],
-            "sharpened": [asdict(one) for one in snapshot.sharpened],
+            "sharpened": [vars(one) for one in snapshot.sharpened],
             "models": [self._model(retraining) for retraining in steps.retrainings],
             "now": _state_json(steps.now),
             "undo": [_step_json(step) for step in steps.before],
@@ -157,11 +158,12 @@ class SessionFolder:
             }
         return known
 
-    def _head(self, head: LinearHead) -> Json:
+    def _head(self, head: LinearHead) -> str:
         name = self._heads.get(head)
         if name is None or not self._has(name):
-            name = self._heads[head] = write_arrays_once(self.path, "head", head.to_tensors())
-        return {"arrays": name, "objective": head.objective, "l2": head.l2}
+            tensors, metadata = head.to_tensors(), head.metadata()
+            name = self._heads[head] = write_arrays_once(self.path, "head", tensors, metadata)
+        return name
 
     def _model(self, retraining: Retraining) -> Json:
         """Describe a retraining; the comparison is for people, `load_session` computes it again."""
@@ -218,7 +220,7 @@ def load_session(folder: Path, *, dataset: Dataset | None, encoder: str | Encode
         restored = _dataset(description, folder, dataset)
         session = Session(restored, _encoder(description, encoder), l2=float(description["l2"]))
         if description["head"] is not None:
-            session.head = _read_head(folder, description["head"])
+            session.head = LinearHead.load(folder / description["head"])
         session.fit()
         _restore(session, folder, description)
     return session
@@ -235,7 +237,7 @@ def go_on_from(session: Session, folder: Path) -> None:
     """
     description = _read_description(folder)
     with _damage_in(folder):
-        if not description["history"] and not description["undo"]:
+        if not any(description[kind] for kind in ("history", "sharpened", "undo")):
             return
         difference = _difference(session, folder, description)
         if difference:
@@ -254,28 +256,32 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
         return f"with the encoder {description['encoder']!r}, not {session.encoder.name!r}"
     if tuple(description["class_names"]) != session.class_names:
         return f"with the classes {description['class_names'][:10]}"
-    arrays = {name: read_arrays(folder / saved["arrays"]) for name, saved in description["splits"].items()}
+    arrays = {
+        name: read_arrays(folder / saved["arrays"], only=("labels", "predictions"))
+        for name, saved in description["splits"].items()
+    }
     for split in session.dataset.splits():
         if not np.array_equal(arrays.get(split.name, {}).get("labels", ()), split.labels):
             return f"whose {split.name} images have other labels"
     predicted = arrays["val"].get("predictions")
     if predicted is None:
-        predicted = _read_head(folder, description["head"]).predict(features_of(session.dataset.val))
+        predicted = LinearHead.load(folder / description["head"]).predict(features_of(session.dataset.val))
     return (
         "" if np.array_equal(predicted, session.predictions("val")) else "of a model that predicts otherwise"
     )
 
 
 def _restore(session: Session, folder: Path, description: Json) -> None:
-    session.learn(SharpenedPhrase(**one) for one in description["sharpened"])
     history = [_phrase_score(tried) for tried in description["history"]]
-    models = [_read_model(session, folder, saved) for saved in description["models"]]
+    sharpened = {one["name"]: SharpenedPhrase(**one) for one in description["sharpened"]}
+    session.learn(sharpened.values())
+    models = [_read_model(session, folder, saved, sharpened) for saved in description["models"]]
     by_number = {model.number: model for model in models}
     steps = Steps(
-        _state(description["now"], by_number),
+        _state(description["now"], by_number, sharpened),
         models,
-        before=[_step(saved, by_number) for saved in description["undo"]],
-        taken_back=[_step(saved, by_number) for saved in description["redo"]],
+        before=[_step(saved, by_number, sharpened) for saved in description["undo"]],
+        taken_back=[_step(saved, by_number, sharpened) for saved in description["redo"]],
     )
     session.restore(folder, history, steps)
 
@@ -311,7 +317,8 @@ def _tried_json(tried: PhraseScore) -> Json:
 
 
 def _annotations_json(annotations: Annotations) -> list[Json]:
-    return [asdict(kept) for kept in annotations]
+    """Describe annotations; what their sharpened phrases are made of is written once for the session."""
+    return [{**vars(kept), "sharpened": [one.name for one in kept.sharpened]} for kept in annotations]
 
 
 def _state_json(state: SessionState) -> Json:
@@ -331,7 +338,7 @@ def _files(description: Json) -> list[str]:
     heads = [description["head"], *(model["head"] for model in description["models"])]
     splits = description["splits"].values()
     names = [saved[kind] for saved in splits for kind in ("arrays", "images")]
-    return [name for name in [*names, *(head["arrays"] for head in heads if head)] if name is not None]
+    return [name for name in [*names, *heads] if name is not None]
 
 
 # -- and back
@@ -433,13 +440,9 @@ def _encoder(description: Json, given: str | Encoder | None) -> str | Encoder:
     return loaded
 
 
-def _read_head(folder: Path, saved: Json) -> LinearHead:
-    arrays = read_arrays(folder / saved["arrays"])
-    return LinearHead.from_tensors(arrays, objective=saved["objective"], l2=saved["l2"])
-
-
-def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
-    head, annotations = _read_head(folder, saved["head"]), _annotations(saved["annotations"])
+def _read_model(session: Session, folder: Path, saved: Json, sharpened: _Sharpened) -> Retraining:
+    head = LinearHead.load(folder / saved["head"])
+    annotations = _annotations(saved["annotations"], sharpened)
     return Retraining(
         saved["number"],
         head,
@@ -449,17 +452,21 @@ def _read_model(session: Session, folder: Path, saved: Json) -> Retraining:
     )
 
 
-def _annotations(saved: Iterable[Json]) -> Annotations:
-    return Annotations(Annotation.from_dict(kept) for kept in saved)
+def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
+    return Annotations(
+        Annotation(**{**kept, "sharpened": tuple(sharpened[name] for name in kept["sharpened"])})
+        for kept in saved
+    )
 
 
-def _state(saved: Json, models: Mapping[int, Retraining]) -> SessionState:
+def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
     number = saved["model"]
-    return SessionState(_annotations(saved["annotations"]), None if number is None else models[number])
+    annotations = _annotations(saved["annotations"], sharpened)
+    return SessionState(annotations, None if number is None else models[number])
 
 
-def _step(saved: Json, models: Mapping[int, Retraining]) -> Step:
-    return saved["what"], _state(saved, models)
+def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:
+    return saved["what"], _state(saved, models, sharpened)
 
 
 def _phrase_score(tried: Json) -> PhraseScore:

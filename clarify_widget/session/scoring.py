@@ -32,6 +32,7 @@ def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
         wrong=int((~members.correct).sum()),
         correct=int(members.correct.sum()),
         unknown_words=_unknown_words(session, phrase),
+        left_out=session.members(class_name).indices.size - members.indices.size,
         origin=origin_of(session, "val", len(members.indices), session.head),
     )
 

@@ -481,7 +481,7 @@ class Session:
         """
         self._require_fit()
         sharpened = sharpen_phrase(self, phrase, has, has_not, self._split(split))
-        self._phrases.learn([sharpened])
+        self.learn([sharpened])
         return self.score(class_name, sharpened.name)
 
     def expected(
@@ -835,15 +835,51 @@ class Session:
             When nothing has been kept.
         """
         with self.lock:
+            slices, labels = self.train_slices().ids, self.dataset.train.labels
+        return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
+
+    def train_slices(self) -> Cells:
+        """Return the slices of the training images by the best annotation of each class; -1 is in none.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        """
+        with self.lock:
             self._require_fit()
             used = self.annotations.best_per_class()
             if not used:
                 raise NotFittedError(
                     "Weights need at least one kept phrase that is switched on; call annotate first."
                 )
-            slices = self._slices(self.dataset.train, used).ids
-            labels = self.dataset.train.labels
-        return sample_weights(labels, slices, num_classes=self.dataset.num_classes, totals=totals)
+            return self._slices(self.dataset.train, used)
+
+    def weights_table(self, totals: Literal["paper", "preserve"] = "paper") -> dict[str, list[Any]]:
+        """Return `sample_weights` with what they belong to, as columns for `pandas.DataFrame`.
+
+        They are image (its name), path (of its file; None for other images), split ("train"), label, slice
+        (such as 'square without "red"'; the class where it has no annotation) and weight.
+        """
+        from clarify_widget.session.weights_table import weights_table
+
+        return weights_table(self, totals)
+
+    def export_weights(self, path: str | Path, totals: Literal["paper", "preserve"] = "paper") -> Path:
+        """Write the `weights_table` to a .csv or .parquet file, by the path's ending.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        DataError
+            When the path has another ending.
+        MissingDependencyError
+            When it is .parquet and pyarrow is not installed.
+        """
+        from clarify_widget.session.weights_table import write_weights
+
+        return write_weights(self, Path(path), totals)
 
     # -- images and predictions
 
@@ -871,7 +907,13 @@ class Session:
         return self._phrases.parts(phrase)
 
     def learn(self, sharpened: Iterable[SharpenedPhrase]) -> None:
-        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones."""
+        """Make phrases that were sharpened in another session known here; `sharpen` makes new ones.
+
+        Raises
+        ------
+        DataError
+            When a name already means something else here.
+        """
         self._phrases.learn(sharpened)
 
     def sharpened_parts(self, phrase: str) -> tuple[SharpenedPhrase, ...]:
@@ -909,8 +951,16 @@ class Session:
         correct: BoolArray = self.predictions(split) == self._split(split).labels
         return correct
 
-    def image(self, index: int, split: str = "val") -> PIL.Image.Image:
+    def image(self, index: int, split: str = "val", *, least_side: int | None = None) -> PIL.Image.Image:
         """Open one image of a split.
+
+        Parameters
+        ----------
+        index, split
+            Which one.
+        least_side
+            For a small picture: the image may come smaller than it is, but no side below this many pixels,
+            where that is quicker.
 
         Raises
         ------
@@ -924,7 +974,8 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
-        return part.images[index]
+        reduced = None if least_side is None else getattr(part.images, "reduced", None)
+        return part.images[index] if reduced is None else reduced(index, least_side)
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""

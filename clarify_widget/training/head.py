@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from clarify_widget.arrays import check_rows
-from clarify_widget.errors import DataError
+from clarify_widget.errors import DataError, SavedSessionError
+from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    import torch
 
     from clarify_widget.arrays import Float64Array, FloatArray, IntArray
+
+FORMAT = "clarify_widget head"
+_ROWS_AT_ONCE = 1 << 22  # numbers
 
 
 class Head(Protocol):
@@ -107,7 +115,11 @@ class LinearHead:
         rows = check_rows(features)
         if rows.shape[1] != len(self.mean):
             raise DataError(f"This head takes features of width {len(self.mean)}; got {rows.shape[1]}.")
-        return unit_rows(rows) @ (self.weights / self.scale[:, None]) + self._folded_bias()
+        weights, bias = self.for_unit_rows()
+        logits = np.empty((len(rows), len(bias)))
+        for part in blocks(len(rows), rows.shape[1], _ROWS_AT_ONCE):  # features may be larger than memory
+            logits[part] = unit_rows(rows[part]) @ weights + bias
+        return logits
 
     def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) class probabilities of raw features (n, d)."""
@@ -160,9 +172,70 @@ class LinearHead:
         report = FitReport(value, norm, None if np.isnan(gap) else gap, int(iterations), reason)
         return cls(**parts, objective=objective, l2=l2, report=report)
 
-    def _folded_bias(self) -> Float64Array:
-        folded: Float64Array = self.bias - (self.mean / self.scale) @ self.weights
-        return folded
+    def save(self, path: str | Path) -> Path:
+        """Write the head as safetensors, objective, l2 and report included; see `load`."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".partial")
+        save_file(self.to_tensors(), partial, metadata=self.metadata())
+        partial.replace(target)
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> LinearHead:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        SavedSessionError
+            When the file is missing, damaged, or holds something else.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        except (OSError, SafetensorError) as error:
+            raise SavedSessionError(f"{path} is missing or damaged: {error}.") from error
+        if metadata.get("format") != FORMAT:
+            raise SavedSessionError(f"{path} does not hold a head that LinearHead.save wrote.")
+        try:
+            return cls.from_tensors(tensors, objective=metadata["objective"], l2=float(metadata["l2"]))
+        except (DataError, KeyError, ValueError) as error:
+            raise SavedSessionError(f"{path} is damaged: {error}") from error
+
+    def metadata(self) -> dict[str, str]:
+        """Return what `save` writes beside the tensors."""
+        return {"format": FORMAT, "objective": self.objective, "l2": repr(self.l2)}
+
+    def to_torch(self) -> torch.nn.Sequential:
+        """Return a torch module from raw features (n, d) to logits (n, C).
+
+        It holds two modules: `UnitRows`, which scales rows to unit length, and a `torch.nn.Linear`, into
+        which mean and scale are folded. Both are in double precision, as the head is, and take features of
+        any precision; `.float()` makes them single.
+        """
+        from clarify_widget.training.export import to_torch
+
+        return to_torch(self)
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted scikit-learn pipeline over raw features (n, d); its classes are 0..C-1.
+
+        It holds a cast to double precision, a Normalizer, a StandardScaler and a LogisticRegression. The
+        Normalizer takes a row that is shorter than 2e-15 for one of zeros.
+
+        Raises
+        ------
+        MissingDependencyError
+            When scikit-learn is not installed.
+        """
+        from clarify_widget.training.export import to_sklearn
+
+        return to_sklearn(self)
+
+    def for_unit_rows(self) -> tuple[Float64Array, Float64Array]:
+        """Return weights (d, C) and a bias (C,) for rows of unit length, mean and scale folded in."""
+        bias: Float64Array = self.bias - (self.mean / self.scale) @ self.weights
+        return self.weights / self.scale[:, None], bias
 
 
 _ARRAYS = ("mean", "scale", "weights", "bias")

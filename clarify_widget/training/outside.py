@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify_widget.arrays import check_labels, check_rows, to_array
+from clarify_widget.arrays import check_rows, to_array
+from clarify_widget.datasets.columns import indices_of
 from clarify_widget.errors import DataError
 from clarify_widget.training.head import Head, LinearHead, most_likely, softmax
 from clarify_widget.training.rows import blocks
@@ -104,7 +105,8 @@ class ForeignModel:
         if answers.shape == (len(rows), num_classes):
             return check_rows(answers, name="The answers of the model").astype(np.float64)
         if answers.shape == (len(rows),):
-            return _indices(answers, self.class_names)
+            named = indices_of({"all": answers}, self.class_names, "The answers of the model", "class")[0]
+            return np.asarray(named["all"])
         raise DataError(
             f"The model answered {len(rows)} rows of features with an array of shape {answers.shape}; "
             f"expected ({len(rows)},) classes or ({len(rows)}, {num_classes}) scores."
@@ -217,14 +219,3 @@ def _ask_torch(module: Any) -> Ask:
             module.train(training)
 
     return ask
-
-
-def _indices(answers: npt.NDArray[Any], names: tuple[str, ...]) -> IntArray:
-    """Return (n,) class indices of class indices or names."""
-    if answers.dtype.kind in "iufb":
-        return check_labels(answers, num_classes=len(names), name="The answers of the model")
-    texts = answers.astype(str).tolist()
-    unknown = sorted(set(texts) - set(names))
-    if unknown:
-        raise DataError(f"The model answered with the classes {unknown[:5]}; there are {list(names)[:10]}.")
-    return np.array([names.index(text) for text in texts], dtype=np.int64)

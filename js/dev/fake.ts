@@ -133,6 +133,10 @@ export class FakeKernel implements Model {
   private readonly traits: Traits;
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly histories = new Map<string, Tried[]>();
+  /** Of what is shown, packed. */
+  examples: DataView = new DataView(new ArrayBuffer(0));
+  confidences: DataView = new DataView(new ArrayBuffer(0));
+  private sets = 0;
   private dirty: Partial<Traits> = {};
   private runs = 0;
   private cancelled = false;
@@ -156,8 +160,7 @@ export class FakeKernel implements Model {
         { value: "erm", label: "ERM" },
       ],
       theme: "auto",
-      examples: new DataView(new ArrayBuffer(0)),
-      confidences: new DataView(new ArrayBuffer(0)),
+      examples_key: "",
       selected: [],
       score: null,
       history: [],
@@ -224,7 +227,7 @@ export class FakeKernel implements Model {
     this.emit("msg:custom", content, buffers);
   }
 
-  private emit(event: string, ...values: unknown[]): void {
+  emit(event: string, ...values: unknown[]): void {
     for (const listener of [...(this.listeners.get(event) ?? [])]) listener(...values);
   }
 
@@ -263,15 +266,22 @@ export class FakeKernel implements Model {
   /** What comes with another class: it is no longer sent while the class stays. */
   private ofClass(className: string): Partial<Traits> {
     if (className === this.traits.class_name) return {};
-    const members = this.data.images.filter((image) => image.className === className);
-    const confidences = Float32Array.from(members, (image) => this.confidence(image));
-    return { confidences: new DataView(confidences.buffer), selected: [] };
+    return { selected: [] };
   }
 
   private similarity(image: FakeImage, phrase: string): number {
     const noise = random(image.row * 7919 + phrase.length * 31 + phrase.charCodeAt(0))();
     const trait = image.traits[phrase.toLowerCase()];
     return Math.fround(0.16 + 0.05 * (noise + random(image.row + phrase.length)()) + 0.055 * (trait ?? 0.4));
+  }
+
+  private sendExamples(className: string, phrase: string): string {
+    this.examples = this.examplesOf(className, phrase);
+    const members = this.data.images.filter((image) => image.className === className);
+    this.confidences = new DataView(Float32Array.from(members, (image) => this.confidence(image)).buffer);
+    const key = `examples ${++this.sets}`;
+    this.deliver({ type: "examples", key }, [this.examples, this.confidences]);
+    return key;
   }
 
   private examplesOf(className: string, phrase: string): DataView {
@@ -301,6 +311,7 @@ export class FakeKernel implements Model {
       wrong: wrong.length,
       correct: right.length,
       unknown_words: phrase === "velvet" ? ["velvet"] : [],
+      left_out: Number(/sharpened by (\d+)$/.exec(phrase)?.[1] ?? 0),
       sentence: `Error Score ${found.score.toFixed(2)} for "${phrase}"${known ? "" : "."}`,
       warning: phrase === "velvet" ? "The demo encoder does not know “velvet”; load a CLIP model." : null,
     };
@@ -347,6 +358,8 @@ export class FakeKernel implements Model {
   private receive(request: Request): void {
     const { id, type, class_name, phrase } = request;
     if (type === "hello" || type === "typing") this.reply(id, {});
+    else if (type === "examples")
+      this.reply(id, { key: this.traits.examples_key }, [this.examples, this.confidences]);
     else if (type === "select_class") {
       this.update({
         class_name,
@@ -354,7 +367,7 @@ export class FakeKernel implements Model {
         threshold: null,
         score: null,
         sides: null,
-        examples: this.examplesOf(class_name, ""),
+        examples_key: this.sendExamples(class_name, ""),
         ...this.ofClass(class_name),
         history: this.history(class_name),
         suggestions: this.suggestionsFor(class_name),
@@ -481,14 +494,17 @@ export class FakeKernel implements Model {
     const score = this.scoreOf(class_name, text);
     const gone = [text, ...(instead_of ?? [])];
     const tried = (this.histories.get(class_name) ?? []).filter((one) => !gone.includes(one.phrase));
-    const sides = this.sidesOf(class_name, score);
-    this.histories.set(class_name, [{ ...score, best: false, kept: false, expected: null, sides }, ...tried]);
+    const accuracies = this.accuraciesOf(class_name, score);
+    this.histories.set(class_name, [
+      { ...score, best: false, kept: false, expected: null, accuracies },
+      ...tried,
+    ]);
     this.update({
       class_name,
       phrase: text,
       threshold: score.threshold,
       score,
-      examples: this.examplesOf(class_name, text),
+      examples_key: this.sendExamples(class_name, text),
       ...this.ofClass(class_name),
       history: this.history(class_name),
       suggestions: this.suggestionsFor(class_name),
@@ -497,7 +513,7 @@ export class FakeKernel implements Model {
     this.reply(id, {});
   }
 
-  private sidesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
+  private accuraciesOf(className: string, { phrase, threshold }: Score): [number | null, number | null] {
     const members = this.data.images.filter((image) => image.className === className);
     const share = (wanted: boolean) => {
       const side = members.filter((image) => this.similarity(image, phrase) > threshold === wanted);

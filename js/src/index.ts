@@ -1,6 +1,7 @@
 // The module that a notebook loads: an anywidget front-end module whose default export makes one widget.
 
 import { Channel } from "./channel";
+import { ExampleFeed } from "./feed";
 import type { Model } from "./model";
 import { Thumbnails } from "./thumbnails";
 import { mount } from "./views/app";
@@ -9,6 +10,7 @@ export { renderReport } from "./report";
 
 interface Shared {
   channel: Channel;
+  feed: ExampleFeed;
   thumbnails: Thumbnails;
   dispose(): void;
 }
@@ -20,18 +22,21 @@ interface Context {
 
 function share(model: Model): Shared {
   const channel = new Channel(model);
+  const feed = new ExampleFeed(model, channel);
   const thumbnails = new Thumbnails(channel);
   return {
     channel,
+    feed,
     thumbnails,
     dispose() {
       thumbnails.dispose();
+      feed.dispose();
       channel.dispose();
     },
   };
 }
 
-/** Called once per model by the host, so that its views share one channel and one set of images. */
+/** Called once per model by the host, so that its views share one channel, one feed and one set of images. */
 export default function widget() {
   let shared: Shared | null = null;
   return {
@@ -48,8 +53,8 @@ export default function widget() {
 
     render({ model, el, signal }: Context & { el: HTMLElement }) {
       const own = shared ? null : share(model);
-      const { channel, thumbnails } = shared ?? (own as Shared);
-      const unmount = mount(el, { model, channel, thumbnails });
+      const { channel, feed, thumbnails } = shared ?? (own as Shared);
+      const unmount = mount(el, { model, channel, feed, thumbnails });
       let disposed = false;
       const dispose = () => {
         if (disposed) return;

@@ -22,6 +22,8 @@ export interface Score {
   wrong: number;
   correct: number;
   unknown_words: string[];
+  /** Images of the class that the phrase was sharpened by, and that do not judge it. */
+  left_out?: number;
   sentence: string;
   warning: string | null;
 }
@@ -45,7 +47,7 @@ export interface Tried {
   best: boolean;
   kept: boolean;
   /** Accuracies without and with the phrase; null while it has not been compared, not there in a report. */
-  sides?: [number | null, number | null] | null;
+  accuracies?: [number | null, number | null] | null;
   /** Null while it is being worked out; not there where that is not done unasked. */
   expected?: Expected | null;
 }
@@ -185,7 +187,8 @@ export interface Traits {
   objective: string;
   objectives: Objective[];
   theme: Theme;
-  examples: DataView | Uint8Array | ArrayBuffer | null;
+  /** Names the examples that go with the class and the phrase; see `ExampleFeed`. */
+  examples_key: string;
   score: Score | null;
   history: Tried[];
   annotations: Annotation[];
@@ -197,7 +200,6 @@ export interface Traits {
   can_redo: string;
   models: RetrainedModel[];
   /** Of the images of `examples`; empty where the model does not say how sure it is. */
-  confidences: DataView | Uint8Array | ArrayBuffer | null;
   /** Validation rows, ascending. */
   selected: number[];
   sides: Sides | null;
@@ -216,7 +218,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "objective",
   "objectives",
   "theme",
-  "examples",
+  "examples_key",
   "score",
   "history",
   "annotations",
@@ -227,7 +229,6 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_undo",
   "can_redo",
   "models",
-  "confidences",
   "selected",
   "sides",
   "saved",

@@ -1,6 +1,7 @@
 // The same face over a model without a kernel: what a session knew, in one page.
 
 import { Channel } from "./channel";
+import { ExampleFeed } from "./feed";
 import {
   type Buffer,
   type Expected,
@@ -29,7 +30,7 @@ export interface ReportPhrase {
   confidences_base64?: string;
 }
 
-export type ReportState = Partial<Omit<Traits, "examples" | "confidences">> & { phrases: ReportPhrase[] };
+export type ReportState = Partial<Omit<Traits, "examples_key">> & { phrases: ReportPhrase[] };
 
 export interface ReportImage {
   /** Data URL. */
@@ -45,7 +46,7 @@ export type ReportImages = Record<string, string | ReportImage>;
 
 const DATA_URL = /^data:([^;,]*)(;base64)?,(.*)$/s;
 
-function decodeBase64(text: string): Uint8Array {
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
@@ -68,16 +69,14 @@ interface Request {
 class ReportModel implements Model {
   private readonly traits = new Map<keyof Traits, unknown>();
   private readonly listeners = new Map<string, Set<Listener>>();
-  /** The entry whose confidences are shown. */
-  private confident: ReportPhrase | undefined;
+  private examples: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(
     private readonly report: ReportState,
     private readonly images: ReportImages,
   ) {
     for (const name of TRAITS) {
-      if (name !== "examples" && name !== "confidences" && report[name] !== undefined)
-        this.traits.set(name, report[name]);
+      if (name !== "examples_key" && report[name] !== undefined) this.traits.set(name, report[name]);
     }
     const className = report.class_name || report.classes?.[0]?.name || "";
     if (!this.show(className, report.phrase ?? "")) this.show(className, "");
@@ -121,6 +120,7 @@ class ReportModel implements Model {
     const { type, class_name = "", phrase = "", split = "", index = 0, indices = [] } = request;
     if (type === "select_class") this.show(class_name, "");
     if (type === "score") this.show(class_name, phrase);
+    if (type === "examples") return { result: { key: this.get("examples_key") }, buffers: this.examples };
     if (type === "thumbnails") {
       const found = indices.map((at) => this.image(split, at));
       return { result: { items: found.map(({ item }) => item) }, buffers: found.map(({ bytes }) => bytes) };
@@ -157,9 +157,10 @@ class ReportModel implements Model {
     this.set("score", entry.score);
     this.set("history", this.history(className));
     const ofClass = this.report.phrases.find((one) => one.class_name === className && one.phrase === "");
-    if (this.confident !== ofClass) this.set("confidences", decodeBase64(ofClass?.confidences_base64 ?? ""));
-    this.confident = ofClass;
-    this.set("examples", decodeBase64(entry.examples_base64));
+    this.examples = [entry.examples_base64, ofClass?.confidences_base64 ?? ""].map(decodeBase64);
+    const key = JSON.stringify([className, phrase]);
+    this.emit("msg:custom", { type: "examples", key }, this.examples);
+    this.set("examples_key", key);
     return true;
   }
 
@@ -195,11 +196,13 @@ class ReportModel implements Model {
 export function renderReport(root: HTMLElement, state: ReportState, images: ReportImages): () => void {
   const model = new ReportModel(state, images);
   const channel = new Channel(model);
+  const feed = new ExampleFeed(model, channel);
   const thumbnails = new Thumbnails(channel);
-  const unmount = mount(root, { model, channel, thumbnails, readonly: true });
+  const unmount = mount(root, { model, channel, feed, thumbnails, readonly: true });
   return () => {
     unmount();
     thumbnails.dispose();
+    feed.dispose();
     channel.dispose();
   };
 }

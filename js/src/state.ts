@@ -1,7 +1,8 @@
 // The state of one view: what the model says, plus what only this view knows (a threshold being dragged, an
 // answer being waited for, an error). Everything shown is derived from here.
 
-import { Examples, type Split } from "./examples";
+import type { Examples, Split } from "./examples";
+import type { ExampleFeed } from "./feed";
 import {
   type Annotation,
   type Listener,
@@ -22,9 +23,12 @@ export interface TrainingSides {
   warnings: string[];
 }
 
-export interface State extends Omit<Traits, "examples" | "confidences" | "selected" | "threshold" | "sides"> {
+export interface State extends Omit<Traits, "examples_key" | "selected" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
+  /** The examples of what is shown have not come yet; those here are of what was shown before. */
+  waiting: boolean;
+  /** Rows of the images that are selected. */
   selected: ReadonlySet<number>;
   /** Null without a phrase. */
   split: Split | null;
@@ -85,23 +89,27 @@ export class Store {
     typing: false,
     error: null,
   };
-  private decoded = { raw: null as unknown, sure: null as unknown, examples: Examples.decode(null) };
+  private examples: Examples;
   private chosen = { raw: null as unknown, rows: new Set<number>() as ReadonlySet<number> };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
   private readonly listeners: [string, Listener][] = [];
+  private readonly unsubscribe: () => void;
   private scheduled = false;
 
   constructor(
     private readonly model: Model,
+    private readonly feed: ExampleFeed,
     private readonly readonly = false,
   ) {
+    this.examples = feed.get("") as Examples;
+    this.unsubscribe = feed.subscribe(() => this.schedule());
     this.local.error = model.get("error") ?? null;
     this.current = this.derive();
     for (const name of TRAITS) {
       this.listen(`change:${name}`, () => {
         if (name === "error") this.takeError();
-        if (name === "threshold" || name === "examples") this.local.preview = null;
+        if (name === "threshold" || name === "examples_key") this.local.preview = null;
         this.schedule();
       });
     }
@@ -128,6 +136,7 @@ export class Store {
   }
 
   dispose(): void {
+    this.unsubscribe();
     for (const [event, listener] of this.listeners) this.model.off(event, listener);
     this.subscribers.clear();
   }
@@ -157,15 +166,6 @@ export class Store {
     for (const subscriber of this.subscribers) subscriber(this.current);
   }
 
-  private examples(): Examples {
-    const raw = this.model.get("examples") ?? null;
-    const sure = this.model.get("confidences") ?? null;
-    if (raw !== this.decoded.raw || sure !== this.decoded.sure) {
-      this.decoded = { raw, sure, examples: Examples.decode(raw, sure) };
-    }
-    return this.decoded.examples;
-  }
-
   private selected(): ReadonlySet<number> {
     const raw = this.model.get("selected") ?? null;
     if (raw !== this.chosen.raw) this.chosen = { raw, rows: new Set(raw) };
@@ -174,7 +174,9 @@ export class Store {
 
   private derive(): State {
     const { model, local } = this;
-    const examples = this.examples();
+    const come = this.feed.get(model.get("examples_key") ?? "");
+    const examples = come ?? this.examples;
+    this.examples = examples;
     const phrase = model.get("phrase") ?? "";
     const score = model.get("score") ?? null;
     const scored = phrase !== "" && examples.scored;
@@ -213,6 +215,7 @@ export class Store {
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
       examples,
+      waiting: come === null,
       selected: this.selected(),
       split: threshold === null ? null : examples.split(threshold),
       threshold,

@@ -59,6 +59,7 @@ export const strings = {
     if (p === null) return "Too few images to say whether this is chance";
     return p < 0.05 ? `Unlikely to be chance, ${pValue(p)}` : `Could well be chance, ${pValue(p)}`;
   },
+  leftOut: (n: number): string => (n ? ` ${images(n)} that it was sharpened by left out.` : ""),
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
@@ -78,7 +79,7 @@ export const strings = {
   markHasNot: "− Has it not",
   hasMark: "+ has it",
   hasNotMark: "− has not",
-  markHint: "Misunderstood? Mark single images: key + has it, key − has it not, or open one.",
+  markHint: "Misunderstood? Select images and say which have it and which have not (keys + and −).",
   marked: (has: number, hasNot: number) => `${has} marked “has it”, ${hasNot} “has it not”`,
   sharpen: "Sharpen",
   sharpenHelp: (phrase: string) =>
@@ -105,7 +106,7 @@ export const strings = {
   historyHeading: "Tried so far",
   newestFirst: "Newest first",
   bestFirst: "Best first",
-  sides: (without: number | null, having: number | null) =>
+  accuracies: (without: number | null, having: number | null) =>
     `right: ${share(without)} without, ${share(having)} with`,
   best: "best",
   kept: "kept",
@@ -227,6 +228,7 @@ export const strings = {
   selectHint: "Ctrl+click, Shift+click or X selects, Z enlarges, a click opens the original",
   zoomHint: "Z enlarges, a click opens the original",
   noImages: "No images on this side.",
+  showMore: (n: number) => `Show ${count(n)} more`,
   wrongMark: "wrong",
   unreadable: "cannot be read",
   notInReport: "not in this report",

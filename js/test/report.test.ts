@@ -36,7 +36,7 @@ async function reportState(): Promise<ReportState> {
       phrase: phrase as string,
       threshold: kernel.get("threshold"),
       score: kernel.get("score") as Score | null,
-      examples_base64: base64(kernel.get("examples") as DataView),
+      examples_base64: base64(kernel.examples),
     });
   }
   const annotations = [

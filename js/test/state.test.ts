@@ -1,18 +1,32 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeKernel, sprites } from "../dev/fake";
+import { Channel } from "../src/channel";
+import { ExampleFeed } from "../src/feed";
+import type { Model } from "../src/model";
 import { type State, Store } from "../src/state";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-async function scored() {
-  const kernel = new FakeKernel(sprites());
-  const store = new Store(kernel);
+function storeOver(model: Model) {
+  const channel = new Channel(model);
+  const feed = new ExampleFeed(model, channel);
+  const store = new Store(model, feed);
+  const dispose = () => {
+    store.dispose();
+    feed.dispose();
+    channel.dispose();
+  };
+  return { store, dispose };
+}
+
+async function scored(kernel = new FakeKernel(sprites())) {
+  const { store, dispose } = storeOver(kernel);
   const seen: State[] = [];
   store.subscribe((state) => seen.push(state));
   kernel.send({ id: "a", type: "score", class_name: "square", phrase: "red" });
   await vi.advanceTimersByTimeAsync(20);
-  return { kernel, store, seen };
+  return { kernel, store, seen, dispose };
 }
 
 describe("Store", () => {
@@ -43,6 +57,28 @@ describe("Store", () => {
     expect(store.state.examples).toBe(examples);
   });
 
+  it("asks for examples that it was not sent, as after a reload, and waits for them", async () => {
+    const { kernel } = await scored();
+    const { store } = storeOver(kernel);
+    expect(store.state).toMatchObject({ waiting: true, split: null, phrase: "red" });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state).toMatchObject({ waiting: false, phrase: "red" });
+    expect(store.state.split?.with.size).toBeGreaterThan(0);
+    expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(1);
+  });
+
+  it("does not ask for examples that came before the trait that names them", async () => {
+    const { kernel, store } = await scored();
+    kernel.emit("msg:custom", { type: "examples", key: "next" }, [new Uint8Array(9)]);
+    kernel.update({ notes: ["something"] });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state).toMatchObject({ waiting: false, phrase: "red" });
+    kernel.update({ examples_key: "next" });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(store.state.examples.size).toBe(1);
+    expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(0);
+  });
+
   it("has neither split nor threshold without a phrase", async () => {
     const { kernel, store } = await scored();
     kernel.send({ id: "b", type: "select_class", class_name: "oval" });
@@ -62,13 +98,13 @@ describe("Store", () => {
 
   it("survives a model that has not said anything yet", () => {
     const empty = { get: () => undefined, set() {}, save_changes() {}, on() {}, off() {}, send() {} };
-    const store = new Store(empty as never);
+    const { store } = storeOver(empty as never);
     expect(store.state).toMatchObject({ class_name: "", classes: [], split: null });
   });
 
   it("lets go of the model", async () => {
-    const { kernel, store } = await scored();
-    store.dispose();
+    const { kernel, dispose } = await scored();
+    dispose();
     expect(kernel.listenerCount()).toBe(0);
   });
 });

@@ -64,6 +64,14 @@ def test_score_and_p_value_match_scipy_and_roc_curve_on_random_cases(first):
         assert found.score == pytest.approx(np.abs(tpr - fpr).max(), abs=1e-12)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.5])
+def test_p_value_matches_scipy_on_classes_too_large_for_the_exact_one(shift):
+    rng = np.random.default_rng(0)
+    wrong, correct = rng.normal(shift, size=3_000), rng.normal(size=12_000)
+    expected = kolmogorov_smirnov(wrong, correct)
+    assert error_score(wrong, correct).p_value == pytest.approx(expected.pvalue, rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_threshold_and_direction_reach_the_score_with_strict_comparison(seed):
     wrong, correct = random_case(seed)

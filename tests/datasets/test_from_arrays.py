@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +128,6 @@ def test_groups_by_name_are_stratified_and_named():
 
 def test_pandas_columns_lists_and_torch_tensors_do():
     pandas = pytest.importorskip("pandas")
-    torch = pytest.importorskip("torch")
     frame = pandas.DataFrame(
         {"label": ["b", "a"] * 10, "path": [f"{i}.png" for i in range(N)]}, index=range(50, 70)
     )
@@ -168,6 +168,21 @@ def test_logits_become_predictions_without_confidences():
     )
     assert np.array_equal(dataset.val.predictions, logits.argmax(axis=1))
     assert dataset.val.confidences is None
+
+
+def test_tensors_of_any_precision_become_rows_and_pictures():
+    pixels = torch.rand(N, 3, 5, 7)
+    dataset = from_arrays(
+        labels=torch.tensor(LABELS),
+        images=pixels,
+        features=torch.tensor(ROWS).to(torch.bfloat16),
+        embeddings=torch.tensor(ROWS).half(),
+        split=torch.tensor([0] * 10 + [1] * 10),
+    )
+    np.testing.assert_allclose(dataset.val.features, ROWS[10:], rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(dataset.val.embeddings, ROWS[10:], rtol=1e-3, atol=1e-3)
+    shown = np.asarray(dataset.val.images[3], int)
+    assert np.abs(shown - 255 * pixels[13].permute(1, 2, 0).numpy()).max() <= 1
 
 
 def test_memory_mapped_features_stay_in_their_file(tmp_path):

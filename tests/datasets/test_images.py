@@ -20,6 +20,7 @@ from clarify_widget.datasets.dataset import ImageSequence
 from clarify_widget.datasets.images import ImageList, open_image, reason_of
 from clarify_widget.errors import DataError, ImageReadError
 
+SIDES = st.integers(200, 1500)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -310,6 +311,23 @@ def test_damaged_files_either_open_or_raise_image_read_error(data):
             assert open_image(bytes(whole[:cut])).mode == "RGB"
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_reduced_jpeg_looks_like_the_whole_one_made_smaller(tmp_path, orientation):
+    rng = np.random.default_rng(0)
+    scene = PIL.Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((1600, 1200))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    scene.save(tmp_path / "large.jpg", quality=95, exif=exif)
+    images = ImageList([tmp_path / "large.jpg"])
+
+    whole, reduced = images[0], images.reduced(0, 140)
+    assert reduced.size == (whole.width // 8, whole.height // 8)
+    difference = np.abs(np.asarray(whole.resize(reduced.size), float) - np.asarray(reduced, float))
+    assert difference.mean() < 3
+    assert images.reduced(0, 200).size == (whole.width // 4, whole.height // 4)
+    assert images.reduced(0, 4000).size == whole.size
+
+
 def test_image_list_opens_nothing_until_asked():
     opened = []
     images = ImageList([lambda i=i: opened.append(i) or PIL.Image.new("RGB", (2, 2)) for i in range(3)])
@@ -354,3 +372,39 @@ def test_identity_changes_with_the_file_and_exists_only_for_files(tmp_path):
     assert images.identity(2) is None
     path.write_bytes(path.read_bytes())
     assert images.identity(0) != before
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    width=st.integers(200, 1500),
+    height=st.integers(200, 1500),
+    least=st.integers(20, 300),
+    turn=st.booleans(),
+)
+def test_a_jpeg_opened_for_a_small_picture_is_smaller_and_looks_the_same(width, height, least, turn):
+    ramp = np.linspace(0, 255, width, dtype=np.uint8)
+    whole = PIL.Image.fromarray(np.broadcast_to(ramp, (height, width))).convert("RGB")
+    exif = PIL.Image.Exif()
+    if turn:
+        exif[0x0112] = 6
+    buffer = io.BytesIO()
+    whole.save(buffer, "JPEG", exif=exif)
+    opened, reduced = open_image(buffer.getvalue()), open_image(buffer.getvalue(), least_side=least)
+    assert opened.size == ((height, width) if turn else (width, height))
+    assert min(reduced.size) >= min(least, *opened.size)
+    assert max(reduced.size) <= max(opened.size)
+    assert max(reduced.size) < max(opened.size) or min(opened.size) < 2 * least
+    small = (40, 40)
+    difference = np.subtract(
+        np.asarray(opened.resize(small, PIL.Image.Resampling.BOX), dtype=int),
+        np.asarray(reduced.resize(small, PIL.Image.Resampling.BOX), dtype=int),
+    )
+    assert np.abs(difference).max() <= 12
+
+
+def test_what_is_no_jpeg_comes_as_it_is():
+    drawing = PIL.Image.new("RGB", (400, 300), "red")
+    buffer = io.BytesIO()
+    drawing.save(buffer, "PNG")
+    for source in (drawing, buffer.getvalue(), np.asarray(drawing), buffer.getvalue):
+        assert open_image(source, least_side=50).size == (400, 300)

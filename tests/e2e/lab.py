@@ -1,4 +1,4 @@
-"""Drive a real JupyterLab in a real Chromium."""
+"""Drive a real JupyterLab, or Notebook 7, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ BROWSER_ARGUMENTS = [
     "--disable-quic",
 ]
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "docmanager-extension/plugin": {"autosave": False},
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 STARTUP_TIMEOUT = 90  # seconds
 PATIENCE = 60_000  # milliseconds; a busy machine is no fault
@@ -93,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def jupyter_environment(root: Path) -> dict[str, str]:
     """Environment that keeps every file of Jupyter's inside ``root``."""
     for name, settings in SETTINGS.items():
-        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path = root / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
     folders = {
@@ -113,14 +114,14 @@ def jupyter_environment(root: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def jupyterlab(root: Path) -> Iterator[Lab]:
+def jupyterlab(root: Path, application: str = "jupyterlab", address: str = "lab/tree") -> Iterator[Lab]:
     """JupyterLab over ``root / "notebooks"``, with the application exposed to the page."""
     notebooks = root / "notebooks"
     notebooks.mkdir()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *(sys.executable, "-m", application, "--no-browser", "--allow-root"),
         "--expose-app-in-browser",
         "--IdentityProvider.token=",
         "--ServerApp.disable_check_xsrf=True",
@@ -130,7 +131,12 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     ]
     env = jupyter_environment(root)
     with server(command, url=f"{url}/api/status", cwd=notebooks, env=env, log=root / "lab.log"):
-        yield Lab(url, notebooks)
+        yield Lab(url, notebooks, address)
+
+
+def notebook7(root: Path) -> contextlib.AbstractContextManager[Lab]:
+    """Notebook 7 in its place: the same parts, with one document on a page."""
+    return jupyterlab(root, "notebook", "notebooks")
 
 
 def chromium_path() -> str | None:
@@ -156,9 +162,10 @@ def chromium() -> Iterator[Browser]:
 class Lab:
     """A running JupyterLab and the folder that it serves."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, address: str) -> None:
         self.url = url
         self.folder = folder
+        self.address = address
 
     def write_notebook(self, name: str, *sources: str) -> str:
         """Write a notebook with one code cell for each source; returns its name."""
@@ -198,7 +205,7 @@ class Lab:
         if page.url.startswith(self.url):
             page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path})", name)
         else:
-            page.goto(f"{self.url}/lab/tree/{name}?reset")
+            page.goto(f"{self.url}/{self.address}/{name}?reset")
         notebook = NotebookPage(page)
         notebook.wait_until_ready()
         notebook.hide_side_panels()
@@ -315,6 +322,36 @@ class NotebookPage:
         self.page.wait_for_function(_STATE, arg=[index, "idle"])
         self.raise_for_errors()
 
+    def ask(self, source: str) -> str:
+        """Run code in the kernel without a cell, and return what it printed."""
+        text = self._evaluate(
+            """
+            const {kernel} = panel.sessionContext.session;
+            const request = {code: argument, store_history: false, stop_on_error: false};
+            const future = kernel.requestExecute(request);
+            let printed = "";
+            future.onIOPub = ({header, content}) => {
+              if (header.msg_type === "stream" && content.name === "stdout") printed += content.text;
+            };
+            const reply = await future.done;
+            if (reply.content.status === "error") throw new Error(reply.content.traceback.join("\\n"));
+            return printed;
+            """,
+            source,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel; whatever cells it had run are to be run again."""
+        self._evaluate("await panel.sessionContext.session.kernel.restart();")
+        self.wait_until_ready()
+
+    def delete_last_cell(self) -> None:
+        self._evaluate(
+            "const cells = panel.content.model.sharedModel; cells.deleteCell(cells.cells.length - 1);"
+        )
+
     def text_of(self, index: int) -> str:
         """Text of everything that a cell has printed or shown."""
         text = self._evaluate(
@@ -352,6 +389,12 @@ class NotebookPage:
     def hide_side_panels(self) -> None:
         self._evaluate("app.shell.collapseLeft(); app.shell.collapseRight();")
 
+    def wait_until_restarted(self) -> None:
+        """Wait for JupyterLab to notice that the kernel died, and to start it again."""
+        dialog = self.page.locator(".jp-Dialog", has_text="It will restart automatically")
+        dialog.locator(".jp-mod-accept").click()
+        self.wait_until_ready()
+
     def reload(self) -> None:
         """Reload the page; the kernel and what it holds live on."""
         self.page.goto(f"{self.page.url.split('?', maxsplit=1)[0]}?reset")
@@ -380,6 +423,7 @@ NOISE = (
     "Failed to load resource",  # files that JupyterLab looks for and that need not exist
     "WebSocket connection to",  # a server that ended before its page
     "Could not restore the debugger state",  # a kernel that ended before its page
+    "Failed to handle request: ",  # marimo's page, when its server has ended before it
 )
 
 

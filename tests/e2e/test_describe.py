@@ -95,6 +95,7 @@ def test_two_phrases_are_compared_and_joined(widget: WidgetPage) -> None:
     widget.try_phrase("red")
     toggle(widget, "round").click()
     panel = widget.get("compared")
+    expect(panel).to_be_visible()
     compared = small_session().compare_phrases("square", "red", "round")
     for cell, shown in zip(compared.cells, panel.locator("tbody td").all(), strict=True):
         expect(shown).to_contain_text(f"{cell.size} image" if cell.size else "no images")

@@ -79,3 +79,40 @@ def test_phrases_can_be_tried_while_the_head_trains(notebook: NotebookPage, widg
     notebook.run_cell(notebook.append_cell("session.gate.set()"))
     expect(widget.get("comparison")).to_be_visible()
     widget.expect_painted("square", "velvet")
+
+
+OBSERVED = """
+events = []
+session.subscribe(lambda event: event == "expected" or events.append(event))
+"""
+BUSY_UNTIL_SCORED_AND_RETRAINED = """
+events.append("cell begins")
+deadline = time.monotonic() + 60
+while "scored" not in events and time.monotonic() < deadline:
+    time.sleep(0.02)
+events.append("cell has seen the phrase")
+session.gate.set()
+while "retrained" not in events and time.monotonic() < deadline:
+    time.sleep(0.02)
+events.append("cell ends")
+print(*events, sep=", ")
+"""
+
+
+def test_a_phrase_typed_while_a_cell_and_a_retraining_run_is_scored_before_either_ends(
+    notebook: NotebookPage, widget: WidgetPage
+) -> None:
+    """The cell lets the retraining go on only once the phrase was scored, and ends only after it."""
+    notebook.run_cell(notebook.append_cell(OBSERVED))
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+    busy = notebook.append_cell(BUSY_UNTIL_SCORED_AND_RETRAINED)
+    notebook.start_cell(busy)
+    notebook.wait_until_running(busy)
+
+    widget.get("phrase-input").press_sequentially("velvet", delay=20)
+    widget.expect_painted("square", "velvet")
+    assert widget.score > 0
+    expect(widget.get("comparison")).to_be_visible()
+    notebook.wait_until_done(busy)
+    assert notebook.text_of(busy) == ("cell begins, scored, cell has seen the phrase, retrained, cell ends\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from clarify_widget.errors import DataError
 from clarify_widget.evaluation import mean_interval, paired_test, wilson_interval
@@ -23,6 +23,14 @@ def test_interval_solves_wilsons_quadratic(size, share, confidence):
     for end in wilson_interval(correct, size, confidence):
         distance = (correct / size - end) ** 2
         assert distance == pytest.approx(z**2 * end * (1 - end) / size, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(1, 5000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
+def test_interval_is_scipys(size, share, confidence):
+    correct = round(share * size)
+    oracle = binomtest(correct, size).proportion_ci(confidence, method="wilson")
+    assert wilson_interval(correct, size, confidence) == pytest.approx(tuple(oracle), abs=1e-12)
 
 
 def test_interval_of_all_right_ends_at_one_and_of_none_starts_at_zero():

@@ -21,6 +21,7 @@ from clarify_widget.session import autosave, files
 from tests.session.planted import PHRASES, planted_dataset, planted_encoder
 
 REPOSITORY = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
 
 
 def loaded(folder):
@@ -126,7 +127,7 @@ def run(script, *arguments):
     return subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -156,6 +157,40 @@ def test_a_process_killed_while_it_writes_leaves_the_state_before(tmp_path, writ
     assert (len(session.tried), len(session.annotations)) == {2: (0, 0), 4: (2, 0), 6: (3, 1)}[write]
     session.autosave(tmp_path / "kept")
     assert not list((tmp_path / "kept").glob("*.partial"))
+
+
+ENDLESS = """
+import sys, threading
+from clarify_widget import Session
+from tests.session.planted import PHRASES, planted_dataset, planted_encoder
+
+session = Session(planted_dataset(images=False), planted_encoder())
+session.fit()
+session.autosave(sys.argv[1])
+session.annotate("square", "red")
+for number in range(100_000):
+    session.annotate("oval", "red", number / 1e5)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.0371, 0.1113])
+def test_nothing_that_returned_is_lost_whenever_the_process_is_killed(tmp_path, patience):
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path / "kept")],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        process.stdout.readline()
+        time.sleep(patience)
+        process.kill()
+        returned = [int(line) for line in process.stdout if line.endswith("\n")]
+    (kept,) = loaded(tmp_path / "kept").annotations.of_class("oval")
+    last = returned[-1] if returned else 0
+    assert kept.threshold in (last / 1e5, (last + 1) / 1e5)
 
 
 SLOW_DISK = """

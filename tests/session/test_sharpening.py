@@ -42,6 +42,7 @@ def test_it_is_judged_by_images_that_were_not_marked(session, marks):
         (~members.correct[left]).sum(),
         members.correct[left].sum(),
     )
+    assert scored.left_out == (~left).sum() > 0
     wrong = members.indices[~members.correct]
     with pytest.raises(ScoreError, match="Every wrong validation image of square is marked"):
         session.sharpen("square", "noise", wrong.tolist())
@@ -81,6 +82,42 @@ def test_it_is_kept_retrained_with_undone_and_saved_with_its_examples(session, m
     session.undo()
     session.undo()
     assert [one.phrase for one in session.annotations] == [scored.phrase]
+
+
+def test_annotations_of_another_session_bring_their_sharpened_phrases_along(session, marks, tmp_path):
+    scored = session.sharpen("square", "noise", **marks)
+    session.annotate("square", scored.phrase)
+    session.annotations.save(tmp_path / "kept.json")
+    other = Session(planted_dataset(seed=1), planted_encoder())
+    other.fit()
+    loaded = other.load_annotations(tmp_path / "kept.json")
+    assert next(iter(loaded)).sharpened == session.sharpened
+    assert other.history("square")[0].score > 0.3
+
+
+def test_a_name_that_means_something_else_here_is_refused(session, marks):
+    session.sharpen("square", "noise", **marks)
+    other = Session(planted_dataset(), planted_encoder())
+    other.fit()
+    other.sharpen("square", "noise", has=marks["has_not"], has_not=marks["has"])
+    with pytest.raises(DataError, match="sharpened by other images"):
+        other.learn(session.sharpened)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "marks", "sentence"),
+    [
+        ("red", {}, "at least one image"),
+        ("red", {"has": [3], "has_not": [3]}, "val 3 is marked as having “red” and as not"),
+        ("red", {"has": [400]}, "0 to 399; got 400"),
+        ("red AND round", {"has": [1]}, "2 phrases joined"),
+    ],
+)
+def test_marks_that_cannot_be_are_one_clear_error(session, phrase, marks, sentence):
+    with pytest.raises(DataError, match=sentence):
+        session.sharpen("square", phrase, **marks)
+    assert session.sharpened == ()
+    assert session.history("square") == ()
 
 
 def test_words_in_capitals_stay_one_phrase_when_sharpened(marks):

@@ -81,7 +81,7 @@ def test_without_a_list_of_its_own_the_phrases_of_the_package_are_tried_and_embe
     session.suggest("square")
     session.suggest("oval")
     assert sum(encoder.asked) == len(without_class_names(vocabulary(), session.class_names))
-    assert max(encoder.asked) <= 32
+    assert max(encoder.asked) <= 16
 
 
 def test_cancelled_between_batches_it_goes_on_where_it_was():

@@ -134,7 +134,7 @@ def test_a_function_may_answer_with_logits_indices_or_names(monkeypatch):
         (lambda rows: rows, r"an array of shape \(\d+, 6\); expected \(\d+,\) classes or \(\d+, 3\) scores"),
         (lambda rows: rows[:-1, 0], "expected"),
         (lambda rows: np.full(len(rows), 3), "must be 0..2"),
-        (lambda rows: ["cow"] * len(rows), r"\['cow'\]; there are \['zebra', 'ape', 'mouse'\]"),
+        (lambda rows: ["cow"] * len(rows), r"\['cow'\], but the class names are \['zebra', 'ape', 'mouse'\]"),
         (lambda rows: np.full((len(rows), 3), np.nan), "NaN"),
         (lambda _rows: None, "expected"),
     ],

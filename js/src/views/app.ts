@@ -1,6 +1,8 @@
 import { Actions } from "../actions";
 import type { Channel } from "../channel";
 import { h } from "../dom";
+import type { ExampleFeed } from "../feed";
+import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
@@ -16,7 +18,7 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
-import { markedImages } from "./marks";
+import { markedImages, markSelected } from "./marks";
 import { modelList } from "./models";
 import { phraseBox } from "./phrase";
 import { phraseComparison } from "./phrase-comparison";
@@ -31,6 +33,7 @@ import type { Tools, View } from "./view";
 export interface MountOptions {
   model: Model;
   channel: Channel;
+  feed: ExampleFeed;
   thumbnails: Thumbnails;
   /** A report: no kernel, nothing to change but the phrase shown and the threshold. */
   readonly?: boolean;
@@ -39,9 +42,9 @@ export interface MountOptions {
 /** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
 export function mount(
   el: HTMLElement,
-  { model, channel, thumbnails, readonly = false }: MountOptions,
+  { model, channel, feed, thumbnails, readonly = false }: MountOptions,
 ): () => void {
-  const store = new Store(model, readonly);
+  const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
   const dialog = originalDialog(channel, actions);
   const enlarged = Thumbnails.enlarged(channel);
@@ -63,7 +66,7 @@ export function mount(
   const look: View[] = [
     histogramPlot(tools),
     sideSizes(),
-    selectionBar(tools),
+    selectionBar(tools, readonly ? [] : [markSelected(tools)]),
     imageGrid(tools, true),
     imageGrid(tools, false),
     changedImages(tools),
@@ -95,13 +98,15 @@ export function mount(
   );
   el.append(root);
 
+  const letFocusGo = keepFocus(root);
   const theme = watchTheme(root, () => store.state.theme);
   let chosen: Theme | null = null;
   let frame = 0;
 
   /** Tells tests and benchmarks what can be seen now. */
-  function markPainted({ class_name, phrase }: State): void {
+  function markPainted({ class_name, phrase, waiting }: State): void {
     cancelAnimationFrame(frame);
+    if (waiting) return;
     frame = requestAnimationFrame(() => {
       root.dataset.cwPainted = `${class_name}|${phrase}`;
     });
@@ -122,6 +127,7 @@ export function mount(
   return () => {
     cancelAnimationFrame(frame);
     theme.stop();
+    letFocusGo();
     store.dispose();
     actions.dispose();
     dialog.dispose();

@@ -65,7 +65,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       "div",
       { class: "cw-dialog-body" },
       h(
-        "header",
+        "div",
         { class: "cw-dialog-header" },
         title,
         previous,

@@ -39,7 +39,7 @@ export function headerBar({ actions, readonly }: Tools): View {
   );
   const saved = savedNote();
   const root = h(
-    "header",
+    "div",
     { class: "cw-header" },
     h("div", { class: "cw-title" }, dataset, encoder),
     status,

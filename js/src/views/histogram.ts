@@ -5,11 +5,15 @@ import { strings } from "../strings";
 import type { Tools, View } from "./view";
 
 const HEIGHT = 128;
+/** Where nothing is laid out. */
+const WIDTH = 600;
 /** Room above for the words beside the threshold. */
 const TOP = 18;
 const BOTTOM = 2;
 /** Neither series gets less than this part of the height. */
 const LEAST = 0.2;
+/** Room that the words on either side of the threshold need, in pixels. */
+const WORD = 60;
 /** Half of the width in which a press takes hold of the line instead of moving it. */
 const GRIP = 9;
 const SMALL_STEPS = 200;
@@ -180,7 +184,7 @@ export function histogramPlot({ actions }: Tools): View {
   function draw(): void {
     if (!drawn) return;
     const { histogram } = drawn;
-    const width = Math.round(plot.clientWidth) || 600;
+    const width = Math.round(plot.clientWidth) || WIDTH;
     const { axis, perShare } = scaleOf(Math.max(...histogram.right), Math.max(...histogram.wrong));
     rightPath.setAttribute("d", bars(histogram.right, width, axis, perShare, -1));
     wrongPath.setAttribute("d", bars(histogram.wrong, width, axis, perShare, 1));
@@ -270,7 +274,11 @@ export function histogramPlot({ actions }: Tools): View {
   function place({ threshold, split, bestThreshold }: State): void {
     if (threshold === null || !split) return;
     const { low, high } = range();
-    const percent = `${((100 * (clamp(threshold) - low)) / (high - low)).toFixed(3)}%`;
+    const part = (clamp(threshold) - low) / (high - low);
+    const percent = `${(100 * part).toFixed(3)}%`;
+    const width = plot.clientWidth || WIDTH;
+    slider.classList.toggle("cw-at-low", part * width < WORD);
+    slider.classList.toggle("cw-at-high", (1 - part) * width < WORD);
     slider.style.left = percent;
     shade.style.width = percent;
     for (const [name, value] of Object.entries({ min: low, max: high, now: threshold })) {

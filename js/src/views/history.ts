@@ -37,7 +37,7 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
     class: tried.direction >= 0 ? "cw-bar-fill" : "cw-bar-fill cw-bar-right",
     style: `width:${(100 * tried.score).toFixed(1)}%`,
   });
-  const { expected, sides } = tried;
+  const { expected, accuracies } = tried;
   return [
     h("span", { class: "cw-tried-phrase" }, tried.phrase),
     tried.best ? h("span", { class: "cw-tag cw-tag-star" }, icon("star"), strings.best) : null,
@@ -47,7 +47,7 @@ function parts(tried: Tried, readonly: boolean): (Node | null)[] {
     tried.direction >= 0 ? null : h("span", { class: "cw-tag" }, strings.rightSide),
     h("span", { class: "cw-bar", "aria-hidden": "true" }, bar),
     h("span", { class: "cw-number" }, tried.score.toFixed(2)),
-    sides ? h("span", { class: "cw-sides" }, strings.sides(...sides)) : null,
+    accuracies ? h("span", { class: "cw-accuracies" }, strings.accuracies(...accuracies)) : null,
     expected || (expected === null && !readonly) ? expectedLine(expected) : null,
   ];
 }

@@ -87,7 +87,7 @@ export function scoreCard({ actions, readonly }: Tools): View {
       const wrongSide = score.direction >= 0;
       card.classList.toggle("cw-side-right", !wrongSide);
       setText(directionWord, wrongSide ? strings.oftenWrong : strings.oftenRight);
-      setText(chance, `${strings.chance(score.p_value)}.`);
+      setText(chance, `${strings.chance(score.p_value)}.${strings.leftOut(score.left_out ?? 0)}`);
       setText(warningText, warningOf(score));
       warning.hidden = !warningOf(score);
       const { keptThreshold } = state;

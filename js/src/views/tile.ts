@@ -9,7 +9,7 @@ function prediction({ correct, changed }: Shown, predicted: string | undefined):
     return predicted ? [`${strings.predictedBefore}: ${predicted}`, now] : [now];
   }
   if (!predicted) return correct ? [] : [strings.wrongMark];
-  return [`${strings.predicted}: ${predicted}${correct ? "" : ` (${strings.wrongMark})`}`];
+  return [`${strings.predicted}: ${predicted}${correct ? "" : `, ${strings.wrongMark}`}`];
 }
 
 /** What is known of an image, one line each. */

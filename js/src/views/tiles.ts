@@ -70,7 +70,7 @@ export class Tiles {
     this.root.setAttribute("aria-label", label);
     this.root.hidden = listing.rows.length === 0;
     if (!again) this.root.scrollTop = 0;
-    if (!listing.rows.includes(this.stop)) this.stop = listing.rows[0] ?? -1;
+    if (!again || !listing.rows.includes(this.stop)) this.stop = listing.rows[0] ?? -1;
     this.measure();
   }
 

@@ -134,6 +134,7 @@ describe("marked images", () => {
     await settle();
     expect(sent(page.kernel, "sharpen")).toMatchObject([{ class_name: "square", phrase: "red" }]);
     expect(page.root.dataset.cwPainted).toBe("square|red, sharpened by 4");
+    expect(page.get("p-value").textContent).toContain("4 images that it was sharpened by left out.");
     page.get("forget-marks").click();
     await settle();
     expect(sent(page.kernel, "mark").at(-1)).toMatchObject({ indices: [0, 2, 4, 8], has: null });
