@@ -228,7 +228,6 @@ export const strings = {
   selectHint: "Ctrl+click, Shift+click or X selects, Z enlarges, a click opens the original",
   zoomHint: "Z enlarges, a click opens the original",
   noImages: "No images on this side.",
-  showMore: (n: number) => `Show ${count(n)} more`,
   wrongMark: "wrong",
   unreadable: "cannot be read",
   notInReport: "not in this report",

@@ -39,6 +39,14 @@ describe("decode", () => {
     }
   });
 
+  it("reads confidences that come beside, and takes none that belong to other images", () => {
+    const packed = pack([4, 12], [0.5, 0.25], [1, 0]);
+    const confidences = Float32Array.of(0.75, 0.5);
+    expect([...(Examples.decode(packed, confidences.buffer).confidence ?? [])]).toEqual([0.75, 0.5]);
+    expect(Examples.decode(packed, confidences.buffer.slice(4)).confidence).toBeNull();
+    expect(Examples.decode(packed).confidence).toBeNull();
+  });
+
   it("knows that NaN means no phrase, and that nothing is nothing", () => {
     expect(Examples.decode(pack([1, 2], [Number.NaN, Number.NaN], [1, 0])).scored).toBe(false);
     expect(Examples.decode(null).size).toBe(0);

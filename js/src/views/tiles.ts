@@ -13,7 +13,7 @@ const TILE = 68;
 const NOTHING: Listing = {
   rows: new Int32Array(0),
   image: () => {
-    throw new RangeError("no images");
+    throw new RangeError();
   },
 };
 

@@ -159,6 +159,16 @@ describe("image grids", () => {
     expect(focused().getAttribute("aria-posinset")).toBe("1");
   });
 
+  it("begin again at the first image for the Tab key when another phrase is shown", async () => {
+    const page = await openScored();
+    const left = page.get("grid-left");
+    tilesOf(left)[5]?.focus();
+    await page.ask("score", { class_name: "square", phrase: "small" });
+    await settle(100);
+    const stops = tilesOf(left).filter(({ tabIndex }) => tabIndex === 0);
+    expect(stops.map((tile) => tile.getAttribute("aria-posinset"))).toEqual(["1"]);
+  });
+
   it("are selected by click with keys, by the corner and by keys alone", async () => {
     const page = await openScored();
     const tiles = tilesOf(page.get("grid-left"));
@@ -171,6 +181,10 @@ describe("image grids", () => {
     };
     click(1, { ctrlKey: true });
     expect(await selected()).toEqual(rows(1));
+    click(3, { shiftKey: true });
+    expect(await selected()).toEqual(rows(1, 2, 3));
+    click(2, { shiftKey: true });
+    expect(await selected()).toEqual(rows(1, 2));
     click(3, { shiftKey: true });
     expect(await selected()).toEqual(rows(1, 2, 3));
     click(2, { metaKey: true });
