@@ -87,12 +87,9 @@ export function icon(name: IconName): SVGSVGElement {
 
 /** Calls back once the next frame is on the screen; returns what calls it off. */
 export function afterPaint(callback: () => void): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const frame = requestAnimationFrame(() => {
-    timer = setTimeout(callback);
+  // The frame after the next: what runs right after a frame holds up its painting.
+  let frame = requestAnimationFrame(() => {
+    frame = requestAnimationFrame(callback);
   });
-  return () => {
-    cancelAnimationFrame(frame);
-    clearTimeout(timer);
-  };
+  return () => cancelAnimationFrame(frame);
 }

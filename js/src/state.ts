@@ -131,8 +131,15 @@ export class Store {
   }
 
   patch(change: Partial<Local>): void {
+    const names = Object.keys(change) as (keyof Local)[];
+    const same = names.every((name) => this.local[name] === change[name]);
+    this.note(change);
+    if (!same) this.publish();
+  }
+
+  /** As `patch`, but nothing is shown until something else is. */
+  note(change: Partial<Local>): void {
     Object.assign(this.local, change);
-    this.publish();
   }
 
   dispose(): void {

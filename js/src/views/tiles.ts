@@ -27,10 +27,17 @@ export interface Selection {
 export class Tiles {
   readonly root: HTMLElement;
   private readonly space = h("div", { class: "cw-space", role: "presentation" });
-  private readonly sizes = new ResizeObserver(() => this.measure());
+  private readonly sizes = new ResizeObserver(() => {
+    this.readSizes();
+    this.measure();
+  });
   private listing = NOTHING;
   /** Those that exist, by row. */
   private tiles = new Map<number, Tile>();
+  /** Of the frame, and how far it is scrolled: to read them makes the browser lay out all that has changed. */
+  private width = 0;
+  private height = 0;
+  private top = 0;
   private columns = 1;
   private side = TILE;
   /** The row of the one stop for the Tab key. */
@@ -69,7 +76,8 @@ export class Tiles {
     this.listing = listing;
     this.root.setAttribute("aria-label", label);
     this.root.hidden = listing.rows.length === 0;
-    if (!again) this.root.scrollTop = 0;
+    if (!again && this.top > 0) this.root.scrollTop = this.top = 0;
+    if (this.width === 0) this.readSizes();
     if (!again || !listing.rows.includes(this.stop)) this.stop = listing.rows[0] ?? -1;
     this.measure();
   }
@@ -90,8 +98,14 @@ export class Tiles {
     return this.side + GAP;
   }
 
+  private readSizes(): void {
+    this.width = this.root.clientWidth;
+    this.height = this.root.clientHeight;
+    this.top = this.root.scrollTop;
+  }
+
   private measure(): void {
-    const width = this.root.clientWidth;
+    const { width } = this;
     const least = width < NARROW.frame ? NARROW.tile : TILE;
     this.columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
     this.side = Math.max(least, Math.floor((width + GAP) / this.columns) - GAP);
@@ -106,8 +120,8 @@ export class Tiles {
   /** Makes the tiles that are near sight, in order, and lets go of the others. */
   private draw(): void {
     const { rows } = this.listing;
-    const first = Math.floor(this.root.scrollTop / this.pitch);
-    const last = Math.floor((this.root.scrollTop + this.root.clientHeight) / this.pitch);
+    const first = Math.floor(this.top / this.pitch);
+    const last = Math.floor((this.top + this.height) / this.pitch);
     const from = Math.max(0, (first - MARGIN) * this.columns);
     const to = Math.min(rows.length, (last + 1 + MARGIN) * this.columns);
     const places = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
@@ -157,6 +171,7 @@ export class Tiles {
   }
 
   private onScroll(): void {
+    this.top = this.root.scrollTop;
     this.hover(null);
     this.draw();
   }
@@ -228,7 +243,7 @@ export class Tiles {
   }
 
   private moveOf(event: KeyboardEvent, at: number): (() => void) | undefined {
-    const page = this.columns * Math.max(1, Math.floor(this.root.clientHeight / this.pitch));
+    const page = this.columns * Math.max(1, Math.floor(this.height / this.pitch));
     const last = this.listing.rows.length - 1;
     const targets: Record<string, number> = {
       ArrowRight: at + 1,
@@ -255,9 +270,10 @@ export class Tiles {
     if (row === undefined) return;
     this.stop = row;
     const top = Math.floor(at / this.columns) * this.pitch;
-    const { scrollTop, clientHeight } = this.root;
-    if (top < scrollTop) this.root.scrollTop = top;
-    else if (top + this.side > scrollTop + clientHeight) this.root.scrollTop = top + this.side - clientHeight;
+    const lowest = top + this.side - this.height;
+    if (top < this.top) this.root.scrollTop = top;
+    else if (lowest > this.top) this.root.scrollTop = lowest;
+    this.top = this.root.scrollTop;
     this.draw();
     this.tiles.get(row)?.root.focus({ preventScroll: true });
   }
