@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 EXTRAS := .[notebook,plots]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types front-end build format clean
+.PHONY: help demo test lint types front-end build format compatibility clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the quickstart, then serve it in JupyterLab (SERVE=0: only run it)
 	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no-serve)
@@ -33,6 +33,9 @@ format: $(VENV)/.test ## Format the Python and front-end code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	npm --prefix js run --silent fix
+
+compatibility: $(VENV)/.test $(VENV)/clarify-browser ## Test with the oldest packages and the newest (two environments, 12 GB)
+	CLARIFY_CHROMIUM="$$(cat $(VENV)/clarify-browser)" $(RUN) scripts/compatibility.py
 
 clean: ## Remove everything that these commands have made
 	rm -rf $(VENV) js/node_modules outputs test-results .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from clarify_widget.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -114,3 +118,14 @@ def _finite_rows(rows: FloatArray) -> BoolArray:
     for start in range(0, len(rows), step):
         finite[start : start + step] = np.isfinite(rows[start : start + step]).all(axis=1)
     return finite
+
+
+def whole_numbers(values: Iterable[Any]) -> list[int]:
+    """Return row numbers as plain ints; raises DataError for anything else, a mask of booleans included."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    for value in listed:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+            raise DataError(
+                f"Rows are whole numbers; got {value!r}. Of a mask take numpy.flatnonzero(mask) instead."
+            )
+    return [int(value) for value in listed]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import html
 import logging
 import math
 import os
@@ -31,13 +32,21 @@ import traitlets
 
 from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable, start_thread
-from clarify_widget.errors import CancelledError, ClarifyError, PhraseError
+from clarify_widget.errors import (
+    CancelledError,
+    ClarifyError,
+    DataError,
+    MissingDependencyError,
+    PhraseError,
+)
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    import pandas as pd
 
     from clarify_widget.concepts import Annotation
     from clarify_widget.session.curve import RetrainProgress
@@ -50,7 +59,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme"})
+_ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme", "selected"})
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
@@ -121,6 +130,16 @@ class _Threshold(_NumberOrNone):
         return None if value is None else super().validate(obj, value)
 
 
+class _Rows(traitlets.List["int"]):
+    """Validation rows; arrays and whatever else can be gone through become a list, ascending, each once."""
+
+    def validate(self, obj: Any, value: Any) -> list[int]:
+        try:
+            return sorted(obj.session.check_rows(value))
+        except (DataError, TypeError) as error:
+            raise traitlets.TraitError(f"selected is a list of validation rows: {error}") from error
+
+
 class ClarifyWidget(anywidget.AnyWidget):
     """See what a classifier gets wrong, say it in words, and retrain.
 
@@ -139,6 +158,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
     saved
         Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
+    selected
+        Validation rows of the images that are selected, ascending; choosing another class empties it.
+        Assigning to it selects; see `selected_frame` for what is known of them.
 
     Raises
     ------
@@ -161,6 +183,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
+    selected = _Rows().tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
@@ -196,7 +219,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
         self.session = session
         self._publishing = False
-        self._examples = b""  # of what is shown, packed
+        self._examples = [b"", b""]  # of what is shown, packed, and their confidences
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
         self._suggestions_asked: set[str] = set()
@@ -230,6 +253,22 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.on_msg(self._on_request)
         self._unsubscribe = self.session.subscribe(self._on_session_event)
         self._preview()
+
+    def _ipython_display_(self, **_options: Any) -> None:
+        """Show the widget, and below it a note that our style sheet hides wherever the widget can be seen.
+
+        The note is what a saved notebook and its HTML export show instead of nothing.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        assert bundle is not None, "a ClarifyWidget always has a view"
+        data, metadata = bundle
+        lines = presentation.without_page(self.session)
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        note = {"text/plain": "\n".join(lines), "text/html": f'<div class="cw-no-page">{paragraphs}</div>'}
+        display(data, metadata=metadata, raw=True)
+        display(note, raw=True)
 
     # -- the verbs of the loop, on what is shown
 
@@ -302,10 +341,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self._unsubscribe = None
-        super().close()
 
     # -- retraining
 
@@ -457,6 +499,28 @@ class ClarifyWidget(anywidget.AnyWidget):
         }
         return dragged if self.threshold is None else {**dragged, self.phrase: self.threshold}
 
+    # -- images that are selected
+
+    def selected_frame(self) -> pd.DataFrame:
+        """Return the selected images as a DataFrame; see `Session.table` for its columns.
+
+        `similarity` is that to the phrase that is shown.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingDependencyError(
+                "selected_frame makes a pandas DataFrame; install pandas, or take "
+                "w.session.table(w.selected), which needs nothing."
+            ) from error
+        with self.session.lock:
+            return pd.DataFrame(self.session.table(self.selected, phrase=self.phrase))
+
     # -- images that have a phrase, and that have it not
 
     def mark(self, indices: Iterable[int], *, has: bool | None, phrase: str | None = None) -> None:
@@ -564,6 +628,11 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _on_session_event(self, event: Event) -> None:
         if event == "scored" and threading.get_ident() in self._scoring_threads:
             return
+        if getattr(self.comm, "_closed", False):
+            # marimo closes the comm when the widget's cell runs again, and tells nobody.
+            self._previews.stop()
+            self._let_go()
+            return
         try:
             with self.session.lock:
                 if event == "expected":
@@ -610,15 +679,15 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, *, examples: bytes | None = None, **values: Any) -> None:
+    def _publish(self, *, examples: bytes | None = None, confidences: bytes = b"", **values: Any) -> None:
         """Write traits, together in one message; what did not change is not sent.
 
         Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
         """
         with self.session.lock, self.hold_sync():
-            if examples is not None and (key := _key_of(examples)) != self.examples_key:
-                self._examples, values["examples_key"] = examples, key
-                self.send({"type": "examples", "key": key}, [examples])
+            if examples is not None and (key := _key_of(examples, confidences)) != self.examples_key:
+                self._examples, values["examples_key"] = [examples, confidences], key
+                self.send({"type": "examples", "key": key}, self._examples)
             before, self._publishing = self._publishing, True
             try:
                 for name, value in values.items():
@@ -672,6 +741,10 @@ class ClarifyWidget(anywidget.AnyWidget):
         view, self._assigned = self._assigned, None
         self._publish(**view, error=None)
         self._preview()
+
+    @traitlets.observe("class_name")
+    def _deselect(self, _change: Json) -> None:
+        self._publish(selected=[])
 
     @traitlets.observe("threshold")
     def _remember_threshold(self, change: Json) -> None:
@@ -794,7 +867,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_examples(self, _request: _Request) -> _Answer:
         with self.session.lock:
-            return {"key": self.examples_key}, [self._examples]
+            return {"key": self.examples_key}, self._examples
 
     def _answer_typing(self, request: _Request) -> _Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
@@ -898,7 +971,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         index = int(request.number("index"))
         about = presentation.image_json(self.session, split, index)
         encoded, mime, (width, height) = encode_original(self.session.image(index, split))
-        return {**about, "width": width, "height": height, "mime": mime}, [encoded]
+        path = self.session.image_path(index, split)
+        return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
 
 
 def _answer_unknown(request: _Request) -> _Answer:
@@ -909,8 +983,8 @@ def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
     return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
 
 
-def _key_of(examples: bytes) -> str:
-    return hashlib.blake2b(examples, digest_size=8).hexdigest()
+def _key_of(*packed: bytes) -> str:
+    return hashlib.blake2b(b"".join(packed), digest_size=8).hexdigest()
 
 
 def _error_json(error: Exception) -> Json:

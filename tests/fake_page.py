@@ -5,9 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 
+import comm
+import ipywidgets
 import numpy as np
 
 PATIENCE = 20  # seconds until a missing answer is a failure
+
+
+def replace_comms(monkeypatch, create):
+    """Let widgets open their comms with `create`; ipywidgets 7 names the class of a comm in two places."""
+    monkeypatch.setattr(comm, "create_comm", create)
+    monkeypatch.setattr("ipywidgets.widgets.widget.Comm", create, raising=False)
+    monkeypatch.setattr(ipywidgets.Widget.comm, "klass", object, raising=False)
 
 
 class FakePage:
@@ -43,7 +52,8 @@ class FakePage:
             elif data["method"] == "custom":
                 content = data["content"]
                 if content.get("type") == "examples":
-                    self.state["examples"], self.sent_key = bytes(buffers[0]), content["key"]
+                    self.state["examples"], self.state["confidences"] = map(bytes, buffers)
+                    self.sent_key = content["key"]
                     return
                 assert content["id"] not in self.answers, "a request got a second answer"
                 self.answers[content["id"]] = (content, buffers or [])

@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
-import comm
 import numpy as np
 import pytest
 import traitlets
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from clarify_widget import ClarifyWidget, Session
@@ -28,7 +29,7 @@ from clarify_widget.errors import (
 from clarify_widget.session import expected as expected_module
 from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
-from tests.fake_page import PATIENCE, FakePage
+from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import planted_dataset, planted_encoder
 
 MISSPELT = "objektive"
@@ -68,7 +69,7 @@ def pages(monkeypatch):
         opened[page.comm_id] = page
         return page
 
-    monkeypatch.setattr(comm, "create_comm", create_comm)
+    replace_comms(monkeypatch, create_comm)
     return opened
 
 
@@ -420,6 +421,10 @@ def test_assigned_class_shows_it_without_a_phrase(widget, page):
             traitlets.TraitError,
             "theme is one of auto, light, dark; got 'drak'. Did you mean 'dark'",
         ),
+        ("selected", [400], traitlets.TraitError, "val has images 0 to 399; got 400"),
+        ("selected", [0.5], traitlets.TraitError, "Rows are whole numbers; got 0.5"),
+        ("selected", [True], traitlets.TraitError, "numpy.flatnonzero(mask)"),
+        ("selected", 3, traitlets.TraitError, "selected is a list of validation rows"),
         ("score", {}, traitlets.TraitError, "read-only"),
         ("classes", [], traitlets.TraitError, "read-only"),
     ],
@@ -1157,6 +1162,53 @@ def test_original_is_the_whole_image(page):
 
     assert (content["result"]["width"], content["result"]["height"]) == (8, 8)
     assert Image.open(io.BytesIO(encoded)).size == (8, 8)
+
+
+# -- selecting
+
+
+@settings(
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(rows=st.lists(st.integers(0, 399), max_size=50))
+def test_selected_rows_are_ascending_and_each_once_whatever_holds_them(widget, rows):
+    for given_as in (rows, set(rows), np.array(rows, dtype=np.int32), iter(rows)):
+        widget.selected = given_as
+        assert widget.selected == np.unique(rows).tolist()
+
+
+def test_rows_that_the_page_selects_are_a_data_frame_in_python(widget, page, session):
+    page.request("score", class_name="oval", phrase="red")
+
+    page.write(selected=[9, 2, 5])
+
+    assert widget.selected == [2, 5, 9]
+    frame = widget.selected_frame()
+    assert frame["index"].tolist() == [2, 5, 9]
+    np.testing.assert_allclose(frame["similarity"], session.similarities("red")[[2, 5, 9]])
+
+
+def test_rows_that_python_selects_reach_the_page(widget, page):
+    widget.selected = range(3)
+    assert page.state["selected"] == [0, 1, 2]
+
+
+def test_selection_stays_with_another_phrase_and_goes_with_another_class(widget, page):
+    page.request("score", class_name="oval", phrase="red")
+    widget.selected = [4, 2]
+
+    widget.phrase = "round"
+    assert widget.selected == [2, 4]
+    widget.class_name = "square"
+    assert widget.selected == page.state["selected"] == []
+
+
+def test_nothing_selected_is_an_empty_data_frame(widget):
+    frame = widget.selected_frame()
+    assert len(frame) == 0
+    assert {"index", "label", "confidence"} <= set(frame.columns)
 
 
 # -- many at once

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import threading
 
-import comm
 import numpy as np
 import pytest
 
 from clarify_widget import ClarifyWidget, Session
 from clarify_widget.errors import DataError, PhraseError
-from tests.fake_page import PATIENCE, FakePage
+from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import WIDTH, planted_dataset, planted_encoder
 
 NO_MARKS = {"has": [], "has_not": []}
@@ -42,7 +41,7 @@ class WaitingEncoder:
 
 @pytest.fixture(autouse=True)
 def pages(monkeypatch):
-    monkeypatch.setattr(comm, "create_comm", FakePage)
+    replace_comms(monkeypatch, FakePage)
 
 
 def shown(encoder):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clarify_widget.arrays import FloatArray, IntArray, check_labels
 from clarify_widget.datasets.columns import read_predictions
 from clarify_widget.errors import DataError
@@ -47,6 +49,19 @@ def predict(split: Split, head: Head | None, num_classes: int) -> IntArray:
     return check_labels(
         head.predict(features_of(split)), num_classes=num_classes, name=f"{split.name} predictions"
     )
+
+
+def confidences_of(split: Split, head: Head | None, predictions: IntArray) -> FloatArray | None:
+    """Return (n,) probabilities of the predicted classes; None where only the classes are known."""
+    if split.predictions is not None:
+        return split.confidences
+    assert head is not None
+    try:
+        probabilities = head.predict_proba(features_of(split))
+    except DataError:  # a model that says which class, but not how sure it is
+        return None
+    confidences: FloatArray = probabilities[np.arange(len(split)), predictions].astype(np.float32)
+    return confidences
 
 
 def features_of(split: Split) -> FloatArray:

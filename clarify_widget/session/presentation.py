@@ -70,6 +70,18 @@ def facts(session: Session) -> Json:
     }
 
 
+def without_page(session: Session) -> list[str]:
+    """Return what stands in the place of a widget where no kernel runs: what it was, and how to see it."""
+    kept = len(session.annotations)
+    corrections = "1 correction kept" if kept == 1 else f"{kept:,} corrections kept"
+    lines = [f"Clarify: {session.dataset.name}, encoder {session.encoder.name}, {corrections}."]
+    if session.retraining is not None:
+        lines.append(session.retraining.comparison.sentence)
+    how = "This is a widget, and it needs a kernel: open the notebook and run this cell to see it."
+    instead = 'session.report("report.html") writes a page that works without one.'
+    return [*lines, f"{how} {instead}"]
+
+
 def class_view(
     session: Session,
     class_name: str,
@@ -97,6 +109,7 @@ def class_view(
         "phrase": "" if scored is None else scored.phrase,
         "threshold": None if scored is None else session.threshold_of(scored, thresholds),
         "examples": pack_examples(members.indices, similar, members.correct),
+        "confidences": pack_confidences(session, members.indices),
         "score": None if scored is None else score_json(scored),
         "history": history(session, class_name, thresholds),
         "sides": None,
@@ -184,6 +197,12 @@ def pack_examples(indices: IntArray, similar: FloatArray, correct: BoolArray) ->
         + np.asarray(similar).astype("<f4").tobytes()
         + np.asarray(correct).astype("u1").tobytes()
     )
+
+
+def pack_confidences(session: Session, indices: IntArray) -> bytes:
+    """Return n little-endian float32, of the images of `pack_examples`; nothing where they are not known."""
+    confidences = session.confidences()
+    return b"" if confidences is None else confidences[indices].astype("<f4").tobytes()
 
 
 def class_json(summary: ClassSummary) -> Json:
@@ -355,12 +374,14 @@ def image_json(session: Session, split: str, index: int) -> Json:
     if not 0 <= index < len(labels):
         raise DataError(f"{split} has images 0 to {len(labels) - 1}; got {index}.")
     label, predicted = int(labels[index]), int(session.predictions(split)[index])
+    confidences = session.confidences(split)
     return {
         "index": index,
         "name": session.image_name(index, split),
         "label": session.class_names[label],
         "predicted": session.class_names[predicted],
         "correct": label == predicted,
+        "confidence": None if confidences is None else _brief(confidences[index]),
     }
 
 

@@ -152,7 +152,7 @@ def _choose_phrases(session: Session) -> tuple[list[_Shown], int]:
 def _state(session: Session, shown: list[_Shown]) -> Json:
     """Return the traits of the widget as they are when the report is opened, and every phrase in it."""
     first = next((one for one in shown if one.scored is not None), shown[0])
-    view = {name: value for name, value in first.view.items() if name != "examples"}
+    view = {name: value for name, value in first.view.items() if not isinstance(value, bytes)}
     return {
         "dataset_name": session.dataset.name,
         "encoder_name": session.encoder.name,
@@ -171,7 +171,9 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
                 "threshold": one.view["threshold"],
                 "score": one.view["score"],
                 "expected": one.expected,
-                "examples_base64": base64.b64encode(one.view["examples"]).decode("ascii"),
+                "examples_base64": _base64(one.view["examples"]),
+                # Once for each class.
+                "confidences_base64": _base64(one.view["confidences"]) if one.scored is None else "",
             }
             for one in shown
         ],
@@ -214,9 +216,13 @@ def _encode(session: Session, wanted: Iterable[tuple[Any, int]]) -> dict[str, Js
         if room < 0:
             break
         about = presentation.image_json(session, split, row)
-        source = f"data:{JPEG};base64,{base64.b64encode(encoded).decode('ascii')}"
+        source = f"data:{JPEG};base64,{_base64(encoded)}"
         images[f"{split}/{row}"] = {**about, "src": source}
     return images
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _left_out(embedded: int, wanted: int, phrases: int) -> str:

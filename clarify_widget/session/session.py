@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from clarify_widget import encoders
+from clarify_widget.arrays import whole_numbers
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
@@ -23,7 +24,13 @@ from clarify_widget.session.memory import Memory
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
-from clarify_widget.session.predictions import features_of, is_model, predict, with_predictions
+from clarify_widget.session.predictions import (
+    confidences_of,
+    features_of,
+    is_model,
+    predict,
+    with_predictions,
+)
 from clarify_widget.session.ranking import Ranking, rank_phrases
 from clarify_widget.session.results import (
     ClassMembers,
@@ -37,6 +44,7 @@ from clarify_widget.session.scoring import score_phrase
 from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
 from clarify_widget.session.suggestions import known_phrases, suggest_phrases, take_long
+from clarify_widget.session.table import table_of
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -138,6 +146,7 @@ class Session:
         self._cache_dir = None if cache_dir is None else Path(cache_dir)
         self._fitted = False
         self._predictions: dict[str, IntArray] = {}
+        self._confidences: dict[str, FloatArray | None] = {}
         self._tried = Tried()
         self._steps = Steps()
         self._phrases = PhraseSimilarities()
@@ -247,6 +256,7 @@ class Session:
                 for split in self.dataset.splits()
                 if self.can_predict(split)
             }
+            self._confidences = {}
             self._fitted = True
         self._notify("fitted")
         return self.evaluation()
@@ -926,6 +936,16 @@ class Session:
             )
         return self._predictions[split]
 
+    def confidences(self, split: str = "val") -> FloatArray | None:
+        """Return (n,) probabilities of the classes that the model under review predicts.
+
+        None where it says which class, but not how sure it is. Raises as `predictions`.
+        """
+        predictions = self.predictions(split)
+        if split not in self._confidences:
+            self._confidences[split] = confidences_of(self._split(split), self.head, predictions)
+        return self._confidences[split]
+
     def correct(self, split: str = "val") -> BoolArray:
         """Return (n,) whether the model under review is right."""
         correct: BoolArray = self.predictions(split) == self._split(split).labels
@@ -959,11 +979,46 @@ class Session:
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""
-        found, size = {int(row) for row in rows}, len(self._split(split))
+        found, size = set(whole_numbers(rows)), len(self._split(split))
         outside = [row for row in found if not 0 <= row < size]
         if outside:
             raise DataError(f"{split} has images 0 to {size - 1}; got {min(outside)}.")
         return found
+
+    def table(
+        self, rows: Iterable[int] | None = None, split: str = "val", phrase: str = ""
+    ) -> dict[str, list[Any]]:
+        """Return what is known of images as columns, ready for `pandas.DataFrame` and its like.
+
+        Parameters
+        ----------
+        rows
+            Of the split, in the order wanted; None means all.
+        split
+            "train", "val" or "test".
+        phrase
+            A phrase to give the similarities of; empty means none.
+
+        Returns
+        -------
+        index, name, path (None for an image that is not a file), label, predicted, confidence, correct, group
+        and similarity; confidence, group and similarity only where they are known.
+
+        Raises
+        ------
+        DataError
+            When there is no such split, or no such image in it.
+        NotFittedError
+            When the model has no predictions for the split.
+        """
+        wanted = list(range(len(self._split(split)))) if rows is None else whole_numbers(rows)
+        self.check_rows(wanted, split)
+        return table_of(self, np.asarray(wanted, dtype=np.int64), split, phrase)
+
+    def image_path(self, index: int, split: str = "val") -> str | None:
+        """Return the path of an image that is a file; None for one that is not."""
+        path = getattr(self._split(split).images, "path", None)
+        return None if path is None else path(index)
 
     def image_name(self, index: int, split: str = "val") -> str:
         """Return what people call an image of a split."""

@@ -135,6 +135,7 @@ export class FakeKernel implements Model {
   private readonly histories = new Map<string, Tried[]>();
   /** Of what is shown, packed. */
   examples: DataView = new DataView(new ArrayBuffer(0));
+  confidences: DataView = new DataView(new ArrayBuffer(0));
   private sets = 0;
   private dirty: Partial<Traits> = {};
   private runs = 0;
@@ -160,6 +161,7 @@ export class FakeKernel implements Model {
       ],
       theme: "auto",
       examples_key: "",
+      selected: [],
       score: null,
       history: [],
       annotations: [],
@@ -255,6 +257,18 @@ export class FakeKernel implements Model {
       .sort((a, b) => b.error_rate - a.error_rate);
   }
 
+  /** How sure the model is of what it predicts: less so where it is wrong. */
+  private confidence(image: FakeImage): number {
+    const spread = random(image.row * 31 + 5)();
+    return Math.fround(image.predicted === image.className ? 1 - 0.4 * spread : 0.9 - 0.4 * spread);
+  }
+
+  /** What comes with another class: it is no longer sent while the class stays. */
+  private ofClass(className: string): Partial<Traits> {
+    if (className === this.traits.class_name) return {};
+    return { selected: [] };
+  }
+
   private similarity(image: FakeImage, phrase: string): number {
     const noise = random(image.row * 7919 + phrase.length * 31 + phrase.charCodeAt(0))();
     const trait = image.traits[phrase.toLowerCase()];
@@ -263,8 +277,10 @@ export class FakeKernel implements Model {
 
   private sendExamples(className: string, phrase: string): string {
     this.examples = this.examplesOf(className, phrase);
+    const members = this.data.images.filter((image) => image.className === className);
+    this.confidences = new DataView(Float32Array.from(members, (image) => this.confidence(image)).buffer);
     const key = `examples ${++this.sets}`;
-    this.deliver({ type: "examples", key }, [this.examples]);
+    this.deliver({ type: "examples", key }, [this.examples, this.confidences]);
     return key;
   }
 
@@ -342,7 +358,8 @@ export class FakeKernel implements Model {
   private receive(request: Request): void {
     const { id, type, class_name, phrase } = request;
     if (type === "hello" || type === "typing") this.reply(id, {});
-    else if (type === "examples") this.reply(id, { key: this.traits.examples_key }, [this.examples]);
+    else if (type === "examples")
+      this.reply(id, { key: this.traits.examples_key }, [this.examples, this.confidences]);
     else if (type === "select_class") {
       this.update({
         class_name,
@@ -351,6 +368,7 @@ export class FakeKernel implements Model {
         score: null,
         sides: null,
         examples_key: this.sendExamples(class_name, ""),
+        ...this.ofClass(class_name),
         history: this.history(class_name),
         suggestions: this.suggestionsFor(class_name),
         marks: NO_MARKS,
@@ -487,6 +505,7 @@ export class FakeKernel implements Model {
       threshold: score.threshold,
       score,
       examples_key: this.sendExamples(class_name, text),
+      ...this.ofClass(class_name),
       history: this.history(class_name),
       suggestions: this.suggestionsFor(class_name),
       marks: this.marks(text),
@@ -569,7 +588,10 @@ export class FakeKernel implements Model {
 
   private original({ id, index }: Request): void {
     const { name, label, predicted, correct, mime } = this.describe(index);
-    this.reply(id, { name, label, predicted, correct, width: 320, height: 320, mime }, [this.picture(index)]);
+    const confidence = this.confidence(this.data.images[index] as FakeImage);
+    const path = `/data/${name}`;
+    const about = { name, label, predicted, correct, confidence, path, width: 320, height: 320, mime };
+    this.reply(id, about, [this.picture(index)]);
   }
 
   private describe(index: number) {

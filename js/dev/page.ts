@@ -1,5 +1,5 @@
 // The page that shows the widget without a notebook: ?state=start|class|scored|velvet|kept|retraining|compared|error
-// |described&theme=light|dark&width=900&many=1&pending=1&saved=reason. `window.cwPhotos` may hold other images.
+// |described&theme=light|dark&width=900&many=1&pending=1&saved=reason&count=100000. `window.cwPhotos` may hold other images.
 
 import widget from "../src/index";
 import { type FakeData, FakeKernel, sprites } from "./fake";
@@ -18,7 +18,7 @@ const state = query.get("state") ?? "start";
 const dark = query.get("theme") === "dark";
 document.body.style.background = dark ? "#111111" : "#ffffff";
 
-const data = window.cwPhotos ?? sprites();
+const data = window.cwPhotos ?? sprites(Number(query.get("count") ?? 240));
 const kernel = new FakeKernel(data, {
   saved: query.has("saved")
     ? { folder: "/home/me/waterbirds/kept", at: 1.8e9, error: query.get("saved") ?? "" }

@@ -7,6 +7,7 @@ import type { Store } from "./state";
 const TYPING_MS = 200;
 const REST_MS = 1000;
 const KEYBOARD_MS = 250;
+const SLOW_MS = 150;
 /** Choosing a class and scoring a phrase both repaint everything: only the latest counts. */
 const SHOW = "show";
 
@@ -14,6 +15,7 @@ export class Actions {
   private typing: ReturnType<typeof setTimeout> | undefined;
   private rest: ReturnType<typeof setTimeout> | undefined;
   private moving: ReturnType<typeof setTimeout> | undefined;
+  private slow: ReturnType<typeof setTimeout> | undefined;
   /** New phrases that were scored while typing went on: they make room for the one that it ends with. */
   private beginnings = new Set<string>();
   /** Counts what was asked to be shown, so that an overtaken answer is not taken for the latest. */
@@ -34,6 +36,7 @@ export class Actions {
 
   async selectClass(className: string): Promise<void> {
     this.settle();
+    clearTimeout(this.slow);
     this.commitNow();
     this.store.patch({
       pendingClass: className,
@@ -85,6 +88,12 @@ export class Actions {
   /** Asks for phrases where looking for them takes long. */
   async suggest(): Promise<void> {
     await this.send("suggest", { class_name: this.store.state.class_name });
+  }
+
+  /** Selects these validation rows and no others. */
+  select(rows: Iterable<number>): void {
+    this.model.set("selected", [...Int32Array.from(new Set(rows)).sort()]);
+    this.model.save_changes();
   }
 
   /** Null takes the marks away. */
@@ -199,6 +208,7 @@ export class Actions {
   dispose(): void {
     this.stopTimers();
     clearTimeout(this.moving);
+    clearTimeout(this.slow);
   }
 
   /** What was scored on the way to `text`, which joins it unless it was tried before. */
@@ -218,12 +228,18 @@ export class Actions {
     const { pendingClass, class_name } = this.store.state;
     this.commitNow();
     const request = ++this.latest;
-    this.store.patch({ scoring: true, asked: { text }, typing: typed, preview: null });
+    this.store.note({ typing: typed });
+    this.store.patch({ asked: { text }, preview: null });
+    // A frame that says that it scores would hold up the score, which mostly comes sooner.
+    clearTimeout(this.slow);
+    this.slow = setTimeout(() => this.store.patch({ scoring: true }), SLOW_MS);
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
     this.told = false;
     const outcome = await this.attempt(type, fields, SHOW);
     if (this.latest !== request) return;
-    this.store.patch({ scoring: false, typing: false });
+    clearTimeout(this.slow);
+    this.store.note({ typing: false });
+    this.store.patch({ scoring: false });
     if (outcome === "superseded") return;
     const rest = () => (outcome === "done" ? this.settle() : this.store.patch({ error: outcome }));
     if (outcome === "done" || typed) this.rest = setTimeout(rest, REST_MS);

@@ -60,6 +60,7 @@ const ICONS = {
   left: "M10 3 5 8l5 5",
   right: "M6 3l5 5-5 5",
   columns: "M2.5 3h4.2v10H2.5zM9.3 3h4.2v10H9.3z",
+  copy: "M6 5.5V3h7v8h-2.5M3 5.5h7v8H3z",
   info: "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 7.2v4M8 4.8v.2",
 } as const;
 
@@ -86,12 +87,9 @@ export function icon(name: IconName): SVGSVGElement {
 
 /** Calls back once the next frame is on the screen; returns what calls it off. */
 export function afterPaint(callback: () => void): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const frame = requestAnimationFrame(() => {
-    timer = setTimeout(callback);
+  // The frame after the next: what runs right after a frame holds up its painting.
+  let frame = requestAnimationFrame(() => {
+    frame = requestAnimationFrame(callback);
   });
-  return () => {
-    cancelAnimationFrame(frame);
-    clearTimeout(timer);
-  };
+  return () => cancelAnimationFrame(frame);
 }

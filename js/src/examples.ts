@@ -11,11 +11,15 @@ export interface Side {
 }
 
 export interface Split {
+  threshold: number;
   /** How many images, in ascending similarity, lie at or below the threshold. */
   position: number;
   without: Side;
   with: Side;
 }
+
+export type SideName = "right" | "wrong" | "without" | "with";
+export type Order = "most-similar" | "least-similar" | "most-confident" | "least-confident" | "index";
 
 export interface Histogram {
   low: number;
@@ -93,8 +97,16 @@ export class Examples {
   private readonly sorted: Float32Array;
   /** `wrongBefore[k]`: wrong images among the first k of `order`. */
   private readonly wrongBefore: Int32Array;
+  /** Positions by ascending confidence, once they have been asked for. */
+  private byConfidence: Int32Array | null = null;
 
-  constructor(index: Int32Array, similarity: Float32Array, correct: Uint8Array) {
+  constructor(
+    index: Int32Array,
+    similarity: Float32Array,
+    correct: Uint8Array,
+    /** The probability of what is predicted; null where it is not known. */
+    readonly confidence: Float32Array | null = null,
+  ) {
     const n = index.length;
     this.size = n;
     this.index = index;
@@ -112,15 +124,20 @@ export class Examples {
     this.wrong = this.wrongBefore[n] as number;
   }
 
-  /** n x int32 row, then n x float32 similarity, then n x uint8 correct, little-endian. */
-  static decode(buffer: Buffer | null): Examples {
+  /**
+   * n x int32 row, then n x float32 similarity, then n x uint8 correct, little-endian; confidences, where they
+   * are known, n x float32.
+   */
+  static decode(buffer: Buffer | null, confidences: Buffer | null = null): Examples {
     const bytes = buffer ? bytesOf(buffer) : new Uint8Array(0);
     const n = Math.floor(bytes.length / 9);
     const copy = bytes.slice(0, 9 * n);
+    const sure = confidences ? bytesOf(confidences).slice() : copy.subarray(0, 0);
     return new Examples(
       new Int32Array(copy.buffer, 0, n),
       new Float32Array(copy.buffer, 4 * n, n),
       new Uint8Array(copy.buffer, 8 * n, n),
+      n > 0 && sure.length === 4 * n ? new Float32Array(sure.buffer) : null,
     );
   }
 
@@ -143,6 +160,7 @@ export class Examples {
     }
     const wrongWithout = this.wrongBefore[low] as number;
     return {
+      threshold,
       position: low,
       without: sideOf(low, wrongWithout),
       with: sideOf(this.size - low, this.wrong - wrongWithout),
@@ -167,20 +185,25 @@ export class Examples {
     return { low, high, right, wrong };
   }
 
-  /** The first `limit` positions of a side, in the order in which they are shown. */
-  page(side: "right" | "wrong" | "without" | "with", position: number, limit: number): number[] {
-    const shown: number[] = [];
-    if (side === "without") {
-      for (let k = 0; k < Math.min(position, limit); k++) shown.push(this.order[k] as number);
-    } else if (side === "with") {
-      const stop = Math.max(position, this.size - limit);
-      for (let k = this.size - 1; k >= stop; k--) shown.push(this.order[k] as number);
-    } else {
-      const wanted = side === "right" ? 1 : 0;
-      for (let i = 0; i < this.size && shown.length < limit; i++) {
-        if ((this.correct[i] ? 1 : 0) === wanted) shown.push(i);
-      }
+  /** Positions of the images of a side, in an order. */
+  list(side: SideName, threshold: number, order: Order): Int32Array {
+    const all = this.ascending(order);
+    const listed = new Int32Array(all.length);
+    const wanted = side === "right" || side === "with" ? 1 : 0;
+    const bySimilarity = side === "with" || side === "without";
+    let n = 0;
+    for (const at of all) {
+      const above = bySimilarity ? (this.similarity[at] as number) > threshold : this.correct[at] === 1;
+      if (Number(above) === wanted) listed[n++] = at;
     }
-    return shown;
+    const found = listed.subarray(0, n);
+    return order.startsWith("most") ? found.reverse() : found;
+  }
+
+  private ascending(order: Order): Int32Array {
+    if (order.endsWith("similar")) return this.order;
+    if (!order.endsWith("confident") || !this.confidence) return rowsUpTo(this.size);
+    this.byConfidence ??= ascendingOrder(this.confidence);
+    return this.byConfidence;
   }
 }

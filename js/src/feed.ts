@@ -28,7 +28,7 @@ export class ExampleFeed {
     private readonly channel: Channel,
   ) {
     this.listener = (content: unknown, buffers?: Buffer[]) => {
-      if (isSent(content)) this.hold(content.key, buffers?.[0] ?? null);
+      if (isSent(content)) this.hold(content.key, buffers ?? []);
     };
     model.on("msg:custom", this.listener);
   }
@@ -57,15 +57,15 @@ export class ExampleFeed {
     this.asked = key;
     this.channel
       .request<{ key: string }>("examples")
-      .then(({ result, buffers }) => this.hold(result.key, buffers[0] ?? null))
+      .then(({ result, buffers }) => this.hold(result.key, buffers))
       .catch(() => {
         this.asked = "";
       });
   }
 
-  private hold(key: string, packed: Buffer | null): void {
+  private hold(key: string, [packed = null, confidences = null]: (Buffer | null)[]): void {
     const others = this.held.filter((held) => held.key !== key);
-    this.held = [{ key, examples: Examples.decode(packed) }, ...others.slice(0, 1)];
+    this.held = [{ key, examples: Examples.decode(packed, confidences) }, ...others.slice(0, 1)];
     if (this.model.get("examples_key") !== key) return;
     for (const subscriber of [...this.subscribers]) subscriber();
   }

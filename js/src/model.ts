@@ -199,6 +199,9 @@ export interface Traits {
   can_undo: string;
   can_redo: string;
   models: RetrainedModel[];
+  /** Of the images of `examples`; empty where the model does not say how sure it is. */
+  /** Validation rows, ascending. */
+  selected: number[];
   sides: Sides | null;
   saved: Saved | null;
   suggestions: Suggestions;
@@ -226,6 +229,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "can_undo",
   "can_redo",
   "models",
+  "selected",
   "sides",
   "saved",
   "suggestions",
@@ -247,6 +251,9 @@ export interface Original {
   label: string;
   predicted: string;
   correct: boolean;
+  confidence: number | null;
+  /** Of the file; null for an image that is not one. */
+  path: string | null;
   width: number;
   height: number;
   mime: string;

@@ -26,6 +26,8 @@ export interface ReportPhrase {
   /** What retraining with it would have given, where that was known. */
   expected?: Expected | null;
   examples_base64: string;
+  /** With the class before any phrase; empty where they are not known. */
+  confidences_base64?: string;
 }
 
 export type ReportState = Partial<Omit<Traits, "examples_key">> & { phrases: ReportPhrase[] };
@@ -37,6 +39,7 @@ export interface ReportImage {
   label?: string;
   predicted?: string;
   correct?: boolean;
+  confidence?: number | null;
 }
 
 export type ReportImages = Record<string, string | ReportImage>;
@@ -66,7 +69,7 @@ interface Request {
 class ReportModel implements Model {
   private readonly traits = new Map<keyof Traits, unknown>();
   private readonly listeners = new Map<string, Set<Listener>>();
-  private examples = new Uint8Array();
+  private examples: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(
     private readonly report: ReportState,
@@ -117,7 +120,7 @@ class ReportModel implements Model {
     const { type, class_name = "", phrase = "", split = "", index = 0, indices = [] } = request;
     if (type === "select_class") this.show(class_name, "");
     if (type === "score") this.show(class_name, phrase);
-    if (type === "examples") return { result: { key: this.get("examples_key") }, buffers: [this.examples] };
+    if (type === "examples") return { result: { key: this.get("examples_key") }, buffers: this.examples };
     if (type === "thumbnails") {
       const found = indices.map((at) => this.image(split, at));
       return { result: { items: found.map(({ item }) => item) }, buffers: found.map(({ bytes }) => bytes) };
@@ -125,15 +128,21 @@ class ReportModel implements Model {
     if (type === "original") {
       const { item, bytes } = this.image(split, index);
       const { name, label, predicted, correct, mime } = item;
-      const result: Original = { name, label, predicted, correct, width: 0, height: 0, mime };
+      const { confidence } = this.stored(split, index);
+      const about = { name, label, predicted, correct, confidence: confidence ?? null, path: null };
+      const result: Original = { ...about, width: 0, height: 0, mime };
       return { result, buffers: [bytes] };
     }
     return { result: {}, buffers: [] };
   }
 
-  private image(split: string, index: number): { item: ThumbnailItem; bytes: Uint8Array } {
+  private stored(split: string, index: number): ReportImage {
     const stored = this.images[`${split}/${index}`];
-    const image: ReportImage = typeof stored === "string" ? { src: stored } : (stored ?? { src: "" });
+    return typeof stored === "string" ? { src: stored } : (stored ?? { src: "" });
+  }
+
+  private image(split: string, index: number): { item: ThumbnailItem; bytes: Uint8Array } {
+    const image = this.stored(split, index);
     const { mime, bytes } = decodeDataUrl(image.src);
     const { name = "", label = "", predicted = "", correct = true } = image;
     return { item: { index, name, label, predicted, correct, readable: true, mime }, bytes };
@@ -147,9 +156,10 @@ class ReportModel implements Model {
     this.set("threshold", entry.threshold);
     this.set("score", entry.score);
     this.set("history", this.history(className));
-    this.examples = decodeBase64(entry.examples_base64);
+    const ofClass = this.report.phrases.find((one) => one.class_name === className && one.phrase === "");
+    this.examples = [entry.examples_base64, ofClass?.confidences_base64 ?? ""].map(decodeBase64);
     const key = JSON.stringify([className, phrase]);
-    this.emit("msg:custom", { type: "examples", key }, [this.examples]);
+    this.emit("msg:custom", { type: "examples", key }, this.examples);
     this.set("examples_key", key);
     return true;
   }

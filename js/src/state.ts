@@ -23,11 +23,13 @@ export interface TrainingSides {
   warnings: string[];
 }
 
-export interface State extends Omit<Traits, "examples_key" | "threshold" | "sides"> {
+export interface State extends Omit<Traits, "examples_key" | "selected" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
   /** The examples of what is shown have not come yet; those here are of what was shown before. */
   waiting: boolean;
+  /** Rows of the images that are selected. */
+  selected: ReadonlySet<number>;
   /** Null without a phrase. */
   split: Split | null;
   /** Null without a phrase, and until they have been counted. */
@@ -92,6 +94,7 @@ export class Store {
     error: null,
   };
   private examples: Examples;
+  private chosen = { raw: null as unknown, rows: new Set<number>() as ReadonlySet<number> };
   private current: State;
   private readonly subscribers = new Set<(state: State) => void>();
   private readonly listeners: [string, Listener][] = [];
@@ -132,8 +135,15 @@ export class Store {
   }
 
   patch(change: Partial<Local>): void {
+    const names = Object.keys(change) as (keyof Local)[];
+    const same = names.every((name) => this.local[name] === change[name]);
+    this.note(change);
+    if (!same) this.publish();
+  }
+
+  /** As `patch`, but nothing is shown until something else is. */
+  note(change: Partial<Local>): void {
     Object.assign(this.local, change);
-    this.publish();
   }
 
   dispose(): void {
@@ -165,6 +175,12 @@ export class Store {
   private publish(): void {
     this.current = this.derive();
     for (const subscriber of this.subscribers) subscriber(this.current);
+  }
+
+  private selected(): ReadonlySet<number> {
+    const raw = this.model.get("selected") ?? null;
+    if (raw !== this.chosen.raw) this.chosen = { raw, rows: new Set(raw) };
+    return this.chosen.rows;
   }
 
   private derive(): State {
@@ -211,6 +227,7 @@ export class Store {
       marks: model.get("marks") ?? NO_MARKS,
       examples,
       waiting: come === null,
+      selected: this.selected(),
       split: threshold === null ? null : examples.split(threshold),
       threshold,
       bestThreshold,

@@ -1,5 +1,5 @@
-// Small images, asked for in batches when a tile wants them and kept as Blob URLs, the least recently used
-// dropped first.
+// Images of one size, asked for in batches when a tile wants them, those in sight first, and kept as Blob URLs,
+// the least recently used dropped first.
 
 import type { Channel } from "./channel";
 import type { Buffer, ThumbnailItem } from "./model";
@@ -11,7 +11,9 @@ export interface Thumbnail extends ThumbnailItem {
 
 const BATCH = 24;
 const IN_FLIGHT = 2;
-const PIXELS = 192;
+/** Of the short side. */
+const THUMBNAIL = 192;
+const ENLARGED = 320;
 
 export function blobUrl(buffer: Buffer, mime: string): string {
   return URL.createObjectURL(new Blob([buffer as BlobPart], { type: mime }));
@@ -21,6 +23,7 @@ interface Wanted {
   split: string;
   index: number;
   listeners: Set<(thumbnail: Thumbnail) => void>;
+  inSight: boolean;
 }
 
 export class Thumbnails {
@@ -34,10 +37,15 @@ export class Thumbnails {
   constructor(
     private readonly channel: Channel,
     private readonly capacity = 1500,
+    private readonly pixels = THUMBNAIL,
   ) {}
 
+  static enlarged(channel: Channel): Thumbnails {
+    return new Thumbnails(channel, 100, ENLARGED);
+  }
+
   /** Calls `listener` at once if the image is here, else when it comes. Returns how to stop wanting it. */
-  want(split: string, index: number, listener: (thumbnail: Thumbnail) => void): () => void {
+  want(split: string, index: number, listener: (thumbnail: Thumbnail) => void, inSight = true): () => void {
     const key = `${split}/${index}`;
     const cached = this.cache.get(key);
     if (cached) {
@@ -46,8 +54,9 @@ export class Thumbnails {
       listener(cached);
       return () => {};
     }
-    const wanted = this.wanted.get(key) ?? { split, index, listeners: new Set() };
+    const wanted = this.wanted.get(key) ?? { split, index, listeners: new Set(), inSight };
     wanted.listeners.add(listener);
+    wanted.inSight ||= inSight;
     this.wanted.set(key, wanted);
     this.schedule();
     return () => {
@@ -73,7 +82,9 @@ export class Thumbnails {
   }
 
   private askBatch(): boolean {
-    const open = [...this.wanted].filter(([key]) => !this.asked.has(key));
+    const notAsked = [...this.wanted].filter(([key]) => !this.asked.has(key));
+    const seen = notAsked.filter(([, { inSight }]) => inSight);
+    const open = seen.length ? seen : notAsked;
     const split = open[0]?.[1].split;
     if (split === undefined || this.disposed) return false;
     const batch = open.filter(([, wanted]) => wanted.split === split).slice(0, BATCH);
@@ -84,7 +95,7 @@ export class Thumbnails {
       .request<{ items: ThumbnailItem[] }>("thumbnails", {
         split,
         indices: batch.map(([, wanted]) => wanted.index),
-        size: PIXELS,
+        size: this.pixels,
       })
       .then(({ result, buffers }) => {
         result.items.forEach((item, i) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../dev/fake";
-import { ascendingOrder, Examples, wilson } from "../src/examples";
+import { ascendingOrder, Examples, type Order, type SideName, wilson } from "../src/examples";
 
 function pack(rows: number[], similarities: number[], correct: number[]): DataView {
   const n = rows.length;
@@ -37,6 +37,14 @@ describe("decode", () => {
       expect(examples.wrong).toBe(1);
       expect(examples.scored).toBe(true);
     }
+  });
+
+  it("reads confidences that come beside, and takes none that belong to other images", () => {
+    const packed = pack([4, 12], [0.5, 0.25], [1, 0]);
+    const confidences = Float32Array.of(0.75, 0.5);
+    expect([...(Examples.decode(packed, confidences.buffer).confidence ?? [])]).toEqual([0.75, 0.5]);
+    expect(Examples.decode(packed, confidences.buffer.slice(4)).confidence).toBeNull();
+    expect(Examples.decode(packed).confidence).toBeNull();
   });
 
   it("knows that NaN means no phrase, and that nothing is nothing", () => {
@@ -121,24 +129,25 @@ describe("histogram", () => {
   });
 });
 
-describe("page", () => {
+describe("list", () => {
   const examples = new Examples(
     Int32Array.of(10, 11, 12, 13, 14),
     Float32Array.of(0.3, 0.1, 0.5, 0.2, 0.4),
     Uint8Array.of(1, 0, 1, 0, 1),
+    Float32Array.of(0.9, 0.6, 0.7, 0.8, 0.5),
   );
-  const rows = (side: "right" | "wrong" | "without" | "with", limit: number) =>
-    examples.page(side, examples.split(0.25).position, limit).map((at) => examples.index[at]);
+  const rows = (side: SideName, order: Order) =>
+    [...examples.list(side, 0.25, order)].map((at) => examples.index[at]);
 
-  it("shows the most similar first with the phrase, the least similar first without", () => {
-    expect(rows("with", 9)).toEqual([12, 14, 10]);
-    expect(rows("with", 2)).toEqual([12, 14]);
-    expect(rows("without", 9)).toEqual([11, 13]);
-    expect(rows("without", 1)).toEqual([11]);
+  it("orders a side of the phrase by similarity, either way", () => {
+    expect(rows("with", "most-similar")).toEqual([12, 14, 10]);
+    expect(rows("with", "least-similar")).toEqual([10, 14, 12]);
+    expect(rows("without", "least-similar")).toEqual([11, 13]);
   });
 
-  it("shows right and wrong in the order of the data", () => {
-    expect(rows("right", 9)).toEqual([10, 12, 14]);
-    expect(rows("wrong", 1)).toEqual([11]);
+  it("orders by confidence and by the data", () => {
+    expect(rows("with", "most-confident")).toEqual([10, 12, 14]);
+    expect(rows("wrong", "least-confident")).toEqual([11, 13]);
+    expect(rows("right", "index")).toEqual([10, 12, 14]);
   });
 });

@@ -15,6 +15,19 @@ export interface Page {
   close(): void;
 }
 
+/** happy-dom lays nothing out: frames of tiles get six columns and room for four rows. */
+export const COLUMNS = 6;
+export const ROWS_IN_SIGHT = 4;
+const FRAME = { clientWidth: 428, clientHeight: 284 };
+for (const [name, size] of Object.entries(FRAME)) {
+  Object.defineProperty(HTMLElement.prototype, name, {
+    configurable: true,
+    get(this: HTMLElement) {
+      return this.classList.contains("cw-tiles") ? size : 0;
+    },
+  });
+}
+
 export const settle = (ms = 50) => vi.advanceTimersByTimeAsync(ms);
 
 /** Timers are fake: `settle` lets answers come. */

@@ -1,4 +1,4 @@
-"""Drive a real JupyterLab in a real Chromium."""
+"""Drive a real JupyterLab, or Notebook 7, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -114,14 +114,14 @@ def jupyter_environment(root: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def jupyterlab(root: Path) -> Iterator[Lab]:
+def jupyterlab(root: Path, application: str = "jupyterlab", address: str = "lab/tree") -> Iterator[Lab]:
     """JupyterLab over ``root / "notebooks"``, with the application exposed to the page."""
     notebooks = root / "notebooks"
     notebooks.mkdir()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *(sys.executable, "-m", application, "--no-browser", "--allow-root"),
         "--expose-app-in-browser",
         "--IdentityProvider.token=",
         "--ServerApp.disable_check_xsrf=True",
@@ -131,7 +131,12 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     ]
     env = jupyter_environment(root)
     with server(command, url=f"{url}/api/status", cwd=notebooks, env=env, log=root / "lab.log"):
-        yield Lab(url, notebooks)
+        yield Lab(url, notebooks, address)
+
+
+def notebook7(root: Path) -> contextlib.AbstractContextManager[Lab]:
+    """Notebook 7 in its place: the same parts, with one document on a page."""
+    return jupyterlab(root, "notebook", "notebooks")
 
 
 def chromium_path() -> str | None:
@@ -157,9 +162,10 @@ def chromium() -> Iterator[Browser]:
 class Lab:
     """A running JupyterLab and the folder that it serves."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, address: str) -> None:
         self.url = url
         self.folder = folder
+        self.address = address
 
     def write_notebook(self, name: str, *sources: str) -> str:
         """Write a notebook with one code cell for each source; returns its name."""
@@ -199,7 +205,7 @@ class Lab:
         if page.url.startswith(self.url):
             page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path})", name)
         else:
-            page.goto(f"{self.url}/lab/tree/{name}?reset")
+            page.goto(f"{self.url}/{self.address}/{name}?reset")
         notebook = NotebookPage(page)
         notebook.wait_until_ready()
         notebook.hide_side_panels()
@@ -417,6 +423,7 @@ NOISE = (
     "Failed to load resource",  # files that JupyterLab looks for and that need not exist
     "WebSocket connection to",  # a server that ended before its page
     "Could not restore the debugger state",  # a kernel that ended before its page
+    "Failed to handle request: ",  # marimo's page, when its server has ended before it
 )
 
 

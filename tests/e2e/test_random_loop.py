@@ -58,7 +58,7 @@ SEED = int(os.environ.get("CLARIFY_RANDOM_SEED", "1"))
 PHRASES = ("red", "crimson", "blue", "round", "velvet", "red AND round", "red NOT round", HTML)
 NO_PHRASES = ("corduroy", "red AND", "")
 KEYS = ("ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End", "Shift+ArrowLeft", "Shift+ArrowRight")
-REST = 1100  # milliseconds after which a page takes what was typed for what was meant
+REST = 2000  # milliseconds after which a page takes what was typed for what was meant
 
 
 class Loop:

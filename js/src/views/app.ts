@@ -7,7 +7,7 @@ import type { Model, Theme } from "../model";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
 import { watchTheme } from "../theme";
-import type { Thumbnails } from "../thumbnails";
+import { Thumbnails } from "../thumbnails";
 import { errorAlert } from "./alert";
 import { annotationList } from "./annotations";
 import { changedImages } from "./changed";
@@ -18,12 +18,13 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
-import { markedImages } from "./marks";
+import { markedImages, markSelected } from "./marks";
 import { modelList } from "./models";
 import { phraseBox } from "./phrase";
 import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
+import { selectionBar } from "./selection";
 import { sideSizes } from "./sides";
 import { suggestionChips } from "./suggestions";
 import { tooltip } from "./tooltip";
@@ -46,8 +47,9 @@ export function mount(
   const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
   const dialog = originalDialog(channel, actions);
-  const tip = tooltip();
-  const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show };
+  const enlarged = Thumbnails.enlarged(channel);
+  const tip = tooltip(enlarged);
+  const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show, zoom: tip.zoom };
 
   const top: View[] = [headerBar(tools), errorAlert(tools)];
   const asking = readonly ? [] : [suggestionChips(tools)];
@@ -64,6 +66,7 @@ export function mount(
   const look: View[] = [
     histogramPlot(tools),
     sideSizes(),
+    selectionBar(tools, readonly ? [] : [markSelected(tools)]),
     imageGrid(tools, true),
     imageGrid(tools, false),
     changedImages(tools),
@@ -71,10 +74,10 @@ export function mount(
   const correct = readonly ? [] : [retrainPanel(tools), modelList(tools)];
   const mend: View[] = [annotationList(tools), ...correct, comparisonTable()];
   const views = [...top, ...say, ...look, ...mend];
-  const [histogram, sides, left, right, changed] = look.map((view) => view.root);
+  const [histogram, sides, selection, left, right, changed] = look.map((view) => view.root);
 
   const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
-  const explore = h("div", {}, histogram, sides, h("div", { class: "cw-grids" }, left, right));
+  const explore = h("div", {}, histogram, sides, selection, h("div", { class: "cw-grids" }, left, right));
   const root = h(
     "div",
     { class: "cw-root", role: "region", "aria-label": strings.widget, "data-lm-suppress-shortcuts": "true" },
@@ -128,6 +131,8 @@ export function mount(
     store.dispose();
     actions.dispose();
     dialog.dispose();
+    tip.show(null);
+    enlarged.dispose();
     for (const view of views) view.dispose?.();
     root.remove();
   };

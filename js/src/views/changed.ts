@@ -5,17 +5,10 @@ import { strings } from "../strings";
 import { Tiles } from "./tiles";
 import type { Shown, Tools, View } from "./view";
 
-const PAGE = 12;
-
 /** One side of what retraining changed: images that became right, or wrong. */
 function half(tools: Tools, fixed: boolean) {
   const tiles = new Tiles(tools, fixed ? "fixed-tile" : "broken-tile");
   const summary = h("p", { class: "cw-grid-summary" });
-  const more = h("button", {
-    class: "cw-button cw-more",
-    type: "button",
-    onclick: () => show(images.length),
-  });
   const root = h(
     "section",
     { class: "cw-grid", "data-testid": fixed ? "fixed" : "broken" },
@@ -26,15 +19,7 @@ function half(tools: Tools, fixed: boolean) {
       summary,
     ),
     tiles.root,
-    more,
   );
-  let images: Shown[] = [];
-
-  function show(n: number): void {
-    tiles.show(images.slice(0, n), summary.textContent ?? "");
-    more.hidden = images.length <= n;
-    setText(more, strings.showMore(images.length - n));
-  }
 
   return {
     root,
@@ -43,15 +28,17 @@ function half(tools: Tools, fixed: boolean) {
       const indices = fixed ? comparison.fixed_indices : comparison.broken_indices;
       if (total > 0) setText(summary, fixed ? strings.fixedSummary(total) : strings.brokenSummary(total));
       else setText(summary, fixed ? strings.noneFixed : strings.noneBroken);
-      images = indices.map((index) => ({
+      const rows = Int32Array.from(indices);
+      const image = (at: number): Shown => ({
         split,
-        index,
+        index: rows[at] as number,
         label: null,
         correct: fixed,
         similarity: null,
+        confidence: null,
         changed: true,
-      }));
-      show(PAGE);
+      });
+      tiles.show({ rows, image }, summary.textContent ?? "");
     },
     dispose: () => tiles.dispose(),
   };

@@ -6,11 +6,11 @@ import type { Original } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { blobUrl } from "../thumbnails";
-import type { Shown } from "./view";
+import type { Listing, Shown } from "./view";
 
 export interface OriginalDialog {
   readonly root: HTMLDialogElement;
-  open(images: Shown[], at: number): void;
+  open(listing: Listing, at: number, closed: (at: number) => void): void;
   update(state: State): void;
   dispose(): void;
 }
@@ -21,7 +21,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
   const message = h("p", { class: "cw-quiet cw-original-message" });
   const title = h("h2", { class: "cw-dialog-title" });
   const facts = h("div", { class: "cw-facts" });
-  const button = (name: "cross" | "left" | "right", label: string, act: () => void) =>
+  const button = (name: "cross" | "left" | "right" | "copy", label: string, act: () => void) =>
     h(
       "button",
       { class: "cw-icon-button", type: "button", "aria-label": label, title: label, onclick: act },
@@ -55,7 +55,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       onkeydown: (event: KeyboardEvent) => {
         if (event.key === "ArrowLeft") step(-1);
         else if (event.key === "ArrowRight") step(1);
-        const has = markOfKey(event.key, images[at]);
+        const has = markOfKey(event.key, image());
         if (has !== undefined) mark(has);
         // Escape and arrows belong to the dialog, not to the notebook below it.
         event.stopPropagation();
@@ -77,24 +77,28 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       marking,
     ),
   );
-  let images: Shown[] = [];
+  let listing: Listing | null = null;
   let at = 0;
   let url: string | null = null;
-  let from: HTMLElement | null = null;
+  let closed: ((at: number) => void) | null = null;
   let last: State | null = null;
 
+  function image(): Shown | undefined {
+    return listing?.image(at);
+  }
+
   function mark(has: boolean | null): void {
-    const shown = images[at];
+    const shown = image();
     if (shown) void actions.mark([shown.index], has);
   }
 
   function current(has: boolean): boolean {
-    const row = images[at]?.index ?? -1;
+    const row = image()?.index ?? -1;
     return last !== null && marksByRow(last.marks).get(row) === has;
   }
 
   function showMarks(): void {
-    const shown = images[at];
+    const shown = image();
     marking.hidden = !shown || !isMarkable(shown) || !last?.phrase;
     setText(question, strings.markQuestion(last?.phrase ?? ""));
     markButtons.forEach((one, not) => {
@@ -107,13 +111,27 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
     url = null;
     picture.removeAttribute("src");
     picture.hidden = true;
-    from?.focus();
-    from = null;
+    closed?.(at);
+    closed = null;
   }
 
-  function fact(name: string, value: string, wrong = false): HTMLElement {
-    const mark = wrong ? h("span", { class: "cw-inline-mark" }, icon("cross"), strings.wrongMark) : null;
-    return h("div", { class: "cw-fact" }, h("span", { class: "cw-muted" }, name), h("span", {}, value, mark));
+  function fact(name: string, value: string, after: HTMLElement | null = null): HTMLElement {
+    return h(
+      "div",
+      { class: "cw-fact" },
+      h("span", { class: "cw-muted" }, name),
+      h("span", {}, value, after),
+    );
+  }
+
+  function wrongMark(): HTMLElement {
+    return h("span", { class: "cw-inline-mark" }, icon("cross"), strings.wrongMark);
+  }
+
+  /** Pages that are not secure have no clipboard; there the path can be marked and copied. */
+  function copyButton(path: string): HTMLElement | null {
+    const { clipboard } = navigator;
+    return clipboard ? button("copy", strings.copyPath, () => void clipboard.writeText(path)) : null;
   }
 
   function describe(shown: Shown, original: Original | null): void {
@@ -123,20 +141,23 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
     if (label) rows.push(fact(strings.label, label));
     if (original) {
       const name = shown.changed ? strings.predictedBefore : strings.predicted;
-      rows.push(fact(name, original.predicted, !original.correct));
+      rows.push(fact(name, original.predicted, original.correct ? null : wrongMark()));
     }
+    const confidence = shown.confidence ?? original?.confidence ?? null;
+    if (confidence !== null) rows.push(fact(strings.confidence, strings.percent(confidence)));
     if (shown.similarity !== null) {
       rows.push(fact(strings.similarityLabel, strings.similarity(shown.similarity)));
     }
     if (original?.width) rows.push(fact(strings.size, strings.pixels(original.width, original.height)));
+    if (original?.path) rows.push(fact(strings.path, original.path, copyButton(original.path)));
     facts.replaceChildren(...rows);
   }
 
   async function load(): Promise<void> {
-    const shown = images[at];
-    if (!shown) return;
+    const shown = image();
+    if (!listing || !shown) return;
     previous.disabled = at === 0;
-    next.disabled = at === images.length - 1;
+    next.disabled = at === listing.rows.length - 1;
     describe(shown, null);
     showMarks();
     setText(message, strings.loadingOriginal);
@@ -166,17 +187,17 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
   }
 
   function step(by: number): void {
-    if (!images[at + by]) return;
+    if (listing?.rows[at + by] === undefined) return;
     at += by;
     void load();
   }
 
   return {
     root,
-    open(sequence, start) {
-      images = sequence;
+    open(images, start, whenClosed) {
+      listing = images;
       at = start;
-      from = (root.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null;
+      closed = whenClosed;
       picture.hidden = true;
       if (!root.open) root.showModal();
       void load();
@@ -186,6 +207,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       if (root.open) showMarks();
     },
     dispose() {
+      closed = null;
       if (root.open) root.close();
       clear();
     },

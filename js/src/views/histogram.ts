@@ -192,13 +192,18 @@ export function histogramPlot({ actions }: Tools): View {
   let grab: { id: number; offset: number } | null = null;
   /** What is in the number box was written by somebody who is not done yet. */
   let writing = false;
-  const watcher = new ResizeObserver(() => draw());
+  /** Of the plot; to read it while a phrase is shown would make the browser lay everything out at once. */
+  let width = 0;
+  const watcher = new ResizeObserver(() => {
+    width = Math.round(plot.clientWidth);
+    draw();
+  });
   watcher.observe(plot);
 
   function draw(): void {
     if (!drawn) return;
     const { histogram } = drawn;
-    const width = Math.round(plot.clientWidth) || WIDTH;
+    width ||= Math.round(plot.clientWidth) || WIDTH;
     const { axis, perShare } = scaleOf(Math.max(...histogram.right), Math.max(...histogram.wrong));
     rightPath.setAttribute("d", bars(histogram.right, width, axis, perShare, -1));
     wrongPath.setAttribute("d", bars(histogram.wrong, width, axis, perShare, 1));

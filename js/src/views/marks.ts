@@ -45,3 +45,30 @@ export function markedImages({ actions }: Tools): View {
     },
   };
 }
+
+/** Marks all selected images at once. */
+export function markSelected({ actions }: Tools): View {
+  const button = (has: boolean) =>
+    h(
+      "button",
+      {
+        class: "cw-button cw-ghost",
+        type: "button",
+        "data-testid": has ? "selected-has" : "selected-has-not",
+        onclick: () => void actions.mark(rows, has),
+      },
+      has ? strings.markHas : strings.markHasNot,
+    );
+  const buttons = [button(true), button(false)];
+  const root = h("span", {}, ...buttons);
+  let rows: number[] = [];
+
+  return {
+    root,
+    update({ selected, phrase }: State) {
+      rows = [...selected];
+      root.hidden = phrase === "";
+      for (const one of buttons) one.title = strings.markQuestion(phrase);
+    },
+  };
+}

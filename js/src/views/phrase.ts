@@ -71,7 +71,7 @@ export function phraseBox({ actions, readonly }: Tools): View {
       if (state.phrase === input.value.trim()) edited = false;
       if (state.class_name !== className || state.phrase !== phrase) {
         // What came to nothing makes room for what is shown next; what is on its way does not.
-        if (!typing && !state.scoring) edited = false;
+        if (!typing) edited = false;
         className = state.class_name;
         phrase = state.phrase;
         if (!edited) input.value = phrase;

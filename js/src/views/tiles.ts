@@ -1,90 +1,300 @@
 import { h } from "../dom";
 import { markOfKey } from "../marking";
 import { Tile } from "./tile";
-import type { Shown, Tools } from "./view";
+import type { Listing, Tools } from "./view";
 
-/** Tiles that the arrow keys roam in; tiles of images that stay are kept as they are. */
+const GAP = 4;
+/** Rows of tiles that are made beyond what is in sight, above and below. */
+const MARGIN = 2;
+/** A narrow frame has smaller tiles, so that there are some beside each other. */
+const NARROW = { frame: 240, tile: 52 };
+const TILE = 68;
+
+const NOTHING: Listing = {
+  rows: new Int32Array(0),
+  image: () => {
+    throw new RangeError();
+  },
+};
+
+/** What can be selected: the rows of the validation split. */
+export interface Selection {
+  readonly rows: ReadonlySet<number>;
+  replace(rows: Iterable<number>): void;
+}
+
+/** A frame that scrolls over any number of images; only those near sight have tiles. The keys roam in all. */
 export class Tiles {
   readonly root: HTMLElement;
-  private tiles = new Map<string, Tile>();
-  private sequence: Tile[] = [];
+  private readonly space = h("div", { class: "cw-space", role: "presentation" });
+  private readonly sizes = new ResizeObserver(() => {
+    this.readSizes();
+    this.measure();
+  });
+  private listing = NOTHING;
+  /** Those that exist, by row. */
+  private tiles = new Map<number, Tile>();
+  /** Of the frame, and how far it is scrolled: to read them makes the browser lay out all that has changed. */
+  private width = 0;
+  private height = 0;
+  private top = 0;
+  private columns = 1;
+  private side = TILE;
+  /** The row of the one stop for the Tab key. */
+  private stop = -1;
+  private hovered: Tile | null = null;
+  /** Where a range begins, and what was selected without it. */
+  private anchor = -1;
+  private base: number[] = [];
 
   constructor(
     private readonly tools: Tools,
     private readonly testid: string,
-    private readonly className = "cw-tiles",
+    private readonly selection: Selection | null = null,
   ) {
-    this.root = h("div", {
-      class: this.className,
-      role: "group",
-      onkeydown: (event: KeyboardEvent) => this.onKey(event),
-      onfocusin: (event: FocusEvent) => this.rove(event.target as HTMLElement),
-    });
+    this.root = h(
+      "div",
+      {
+        class: "cw-tiles",
+        role: "listbox",
+        "aria-multiselectable": selection ? "true" : null,
+        onscroll: () => this.onScroll(),
+        onclick: (event: MouseEvent) => this.onClick(event),
+        onkeydown: (event: KeyboardEvent) => this.onKey(event),
+        onfocusin: (event: FocusEvent) => this.onFocus(event),
+        onfocusout: () => tools.tip(null),
+        onpointerover: (event: PointerEvent) => this.onPointer(event),
+        onpointerleave: () => this.hover(null),
+      },
+      this.space,
+    );
+    this.sizes.observe(this.root);
   }
 
-  show(images: Shown[], label: string): void {
+  /** `again` keeps the place that was scrolled to. */
+  show(listing: Listing, label: string, again = false): void {
+    this.listing = listing;
     this.root.setAttribute("aria-label", label);
-    const next = new Map<string, Tile>();
-    const sequence = images.map((image) => {
-      const key = `${image.split}/${image.index}`;
-      const tile = this.tiles.get(key) ?? this.make(image);
-      this.tiles.delete(key);
-      tile.update(image);
-      next.set(key, tile);
-      return tile;
-    });
-    for (const gone of this.tiles.values()) gone.dispose();
-    this.tiles = next;
-    const same = sequence.length === this.sequence.length && sequence.every((t, i) => t === this.sequence[i]);
-    this.sequence = sequence;
-    if (same) return;
-    this.root.replaceChildren(...sequence.map((tile) => tile.root));
-    this.rove(sequence[0]?.root ?? null);
+    this.root.hidden = listing.rows.length === 0;
+    if (!again && this.top > 0) this.root.scrollTop = this.top = 0;
+    if (this.width === 0) this.readSizes();
+    if (!again || !listing.rows.includes(this.stop)) this.stop = listing.rows[0] ?? -1;
+    this.measure();
+  }
+
+  /** Marks the selected tiles. */
+  select(): void {
+    for (const [row, tile] of this.tiles) tile.select(this.selection?.rows.has(row) ?? false);
   }
 
   dispose(): void {
+    this.sizes.disconnect();
+    this.hover(null);
     for (const tile of this.tiles.values()) tile.dispose();
     this.tiles.clear();
   }
 
-  private make(image: Shown): Tile {
-    const open = (tile: Tile) => {
-      const images = this.sequence.map((other) => other.image);
-      this.tools.open(images, this.sequence.indexOf(tile));
-    };
-    return new Tile(image, this.tools, open, this.testid);
+  private get pitch(): number {
+    return this.side + GAP;
   }
 
-  private rove(stop: HTMLElement | null): void {
-    for (const { root } of this.sequence) root.tabIndex = root === stop ? 0 : -1;
+  private readSizes(): void {
+    this.width = this.root.clientWidth;
+    this.height = this.root.clientHeight;
+    this.top = this.root.scrollTop;
   }
 
-  private columns(): number {
-    const top = this.sequence[0]?.root.offsetTop;
-    const beyond = this.sequence.findIndex(({ root }) => root.offsetTop !== top);
-    return beyond === -1 ? this.sequence.length : beyond;
+  private measure(): void {
+    const { width } = this;
+    const least = width < NARROW.frame ? NARROW.tile : TILE;
+    this.columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
+    this.side = Math.max(least, Math.floor((width + GAP) / this.columns) - GAP);
+    const lines = Math.ceil(this.listing.rows.length / this.columns);
+    const height = `${Math.max(0, lines * this.pitch - GAP)}px`;
+    this.space.style.height = height;
+    this.root.style.maxHeight = height;
+    this.root.style.setProperty("--cw-side", `${this.side}px`);
+    this.draw();
+  }
+
+  /** Makes the tiles that are near sight, in order, and lets go of the others. */
+  private draw(): void {
+    const { rows } = this.listing;
+    const first = Math.floor(this.top / this.pitch);
+    const last = Math.floor((this.top + this.height) / this.pitch);
+    const from = Math.max(0, (first - MARGIN) * this.columns);
+    const to = Math.min(rows.length, (last + 1 + MARGIN) * this.columns);
+    const places = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+    const stop = rows.indexOf(this.stop);
+    if (stop >= 0 && stop < from) places.unshift(stop);
+    if (stop >= to) places.push(stop);
+
+    const focused = (this.root.getRootNode() as Document | ShadowRoot).activeElement;
+    const old = this.tiles;
+    this.tiles = new Map(places.map((at) => [rows[at] as number, this.tileAt(at, old)]));
+    for (const [row, tile] of old) if (this.tiles.get(row) !== tile) this.drop(tile);
+    let next = this.space.firstChild;
+    for (const at of places) {
+      const tile = this.tiles.get(rows[at] as number) as Tile;
+      const line = Math.floor(at / this.columns);
+      tile.place(at, rows.length, (at % this.columns) * this.pitch, line * this.pitch);
+      tile.load(line >= first && line <= last);
+      tile.root.tabIndex = at === stop ? 0 : -1;
+      if (tile.root === next) next = next.nextSibling;
+      else this.space.insertBefore(tile.root, next);
+    }
+    // Moving an element takes the focus from it.
+    if (focused instanceof HTMLElement && this.space.contains(focused))
+      focused.focus({ preventScroll: true });
+  }
+
+  private tileAt(at: number, old: Map<number, Tile>): Tile {
+    const image = this.listing.image(at);
+    const known = old.get(image.index);
+    const tile =
+      known?.image.split === image.split
+        ? known
+        : new Tile(image, this.tools.thumbnails, this.testid, this.selection !== null);
+    tile.update(image);
+    tile.select(this.selection?.rows.has(image.index) ?? false);
+    return tile;
+  }
+
+  private drop(tile: Tile): void {
+    if (tile === this.hovered) this.hover(null);
+    tile.dispose();
+  }
+
+  private tileOf(target: EventTarget | null): Tile | undefined {
+    const element = (target as Element | null)?.closest<HTMLElement>(".cw-tile");
+    return element ? this.tiles.get(Number(element.dataset.index)) : undefined;
+  }
+
+  private onScroll(): void {
+    this.top = this.root.scrollTop;
+    this.hover(null);
+    this.draw();
+  }
+
+  private onPointer(event: PointerEvent): void {
+    const tile = this.tileOf(event.target) ?? null;
+    if (tile !== this.hovered) this.hover(tile);
+  }
+
+  private hover(tile: Tile | null): void {
+    if (tile) this.tools.tip(tile.root, tile.lines, { ...tile.picture, hovered: true });
+    else if (this.hovered) this.tools.tip(null);
+    this.hovered = tile;
+  }
+
+  private onFocus(event: FocusEvent): void {
+    const tile = this.tileOf(event.target);
+    if (!tile) return;
+    this.stop = tile.image.index;
+    for (const other of this.tiles.values()) other.root.tabIndex = other === tile ? 0 : -1;
+    this.tools.tip(tile.root, tile.lines, { ...tile.picture, hovered: false });
+  }
+
+  private onClick(event: MouseEvent): void {
+    const tile = this.tileOf(event.target);
+    if (!tile) return;
+    const { index } = tile.image;
+    const at = this.listing.rows.indexOf(index);
+    tile.root.focus({ preventScroll: true });
+    if (this.selection && event.shiftKey) this.extend(at);
+    else if (this.selection && (event.ctrlKey || event.metaKey || Tile.isCheck(event.target))) {
+      this.toggle(index);
+    } else this.open(at);
+  }
+
+  private open(at: number): void {
+    this.tools.tip(null);
+    this.tools.open(this.listing, at, (last) => this.go(last));
   }
 
   private onKey(event: KeyboardEvent): void {
-    const at = this.sequence.findIndex(({ root }) => root === event.target);
-    if (at === -1) return;
-    const image = this.sequence[at]?.image;
-    const has = markOfKey(event.key, image);
-    if (image && has !== undefined) {
-      event.preventDefault();
-      void this.tools.actions.mark([image.index], has);
-    }
-    const steps: Record<string, number> = {
-      ArrowRight: 1,
-      ArrowLeft: -1,
-      ArrowDown: this.columns(),
-      ArrowUp: -this.columns(),
-      Home: -at,
-      End: this.sequence.length - 1 - at,
-    };
-    const step = steps[event.key];
-    if (step === undefined) return;
+    const tile = this.tileOf(event.target);
+    if (!tile) return;
+    const at = this.listing.rows.indexOf(tile.image.index);
+    const act = this.actOf(event, at, tile) ?? this.moveOf(event, at);
+    if (!act) return;
     event.preventDefault();
-    this.sequence[at + step]?.root.focus();
+    event.stopPropagation();
+    act();
+  }
+
+  private actOf(event: KeyboardEvent, at: number, tile: Tile): (() => void) | undefined {
+    const { selection } = this;
+    const { index } = tile.image;
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey || event.metaKey) {
+      return selection && key === "a"
+        ? () => selection.replace([...selection.rows, ...this.listing.rows])
+        : undefined;
+    }
+    const has = markOfKey(event.key, tile.image);
+    if (has !== undefined) return () => void this.tools.actions.mark([index], has);
+    if (key === "enter") return () => this.open(at);
+    if (key === "z") return () => this.tools.zoom(tile.root, tile.lines, tile.picture);
+    if (!selection) return;
+    if (key === "x" || key === " ") return () => this.toggle(index);
+    if (key === "escape" && selection.rows.size) return () => selection.replace([]);
+    return;
+  }
+
+  private moveOf(event: KeyboardEvent, at: number): (() => void) | undefined {
+    const page = this.columns * Math.max(1, Math.floor(this.height / this.pitch));
+    const last = this.listing.rows.length - 1;
+    const targets: Record<string, number> = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at + this.columns,
+      ArrowUp: at - this.columns,
+      PageDown: Math.min(last, at + page),
+      PageUp: Math.max(0, at - page),
+      Home: 0,
+      End: last,
+    };
+    const to = targets[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    return () => {
+      if (to < 0 || to > last) return;
+      if (this.selection && event.shiftKey) this.extend(to, at);
+      this.go(to);
+    };
+  }
+
+  /** Brings an image into sight and into focus. */
+  private go(at: number): void {
+    const row = this.listing.rows[at];
+    if (row === undefined) return;
+    this.stop = row;
+    const top = Math.floor(at / this.columns) * this.pitch;
+    const lowest = top + this.side - this.height;
+    if (top < this.top) this.root.scrollTop = top;
+    else if (lowest > this.top) this.root.scrollTop = lowest;
+    this.top = this.root.scrollTop;
+    this.draw();
+    this.tiles.get(row)?.root.focus({ preventScroll: true });
+  }
+
+  private toggle(row: number): void {
+    const rows = new Set(this.selection?.rows);
+    if (!rows.delete(row)) rows.add(row);
+    this.anchor = row;
+    this.base = [...rows];
+    this.selection?.replace(rows);
+  }
+
+  /** Selects from the anchor to `at`; without an anchor, from `from`. */
+  private extend(at: number, from = at): void {
+    const { rows } = this.listing;
+    let begin = rows.indexOf(this.anchor);
+    if (begin < 0) {
+      begin = from;
+      this.anchor = rows[from] as number;
+      this.base = [...(this.selection?.rows ?? [])];
+    }
+    this.selection?.replace([...this.base, ...rows.subarray(Math.min(begin, at), Math.max(begin, at) + 1)]);
   }
 }

@@ -17,10 +17,36 @@ export interface Shown {
   correct: boolean;
   /** Null without a phrase. */
   similarity: number | null;
+  /** The probability of what is predicted; null where it is not known. */
+  confidence: number | null;
   /** Marked as having the phrase that is shown, or as not having it. */
   marked?: boolean | undefined;
   /** Among the images that retraining changed; what is predicted is then what was predicted before it. */
   changed?: boolean;
+}
+
+/** Images in an order, each made when it is needed. */
+export interface Listing {
+  /** Their rows in the split. */
+  rows: Int32Array;
+  image(at: number): Shown;
+}
+
+/** A picture that can be enlarged. */
+export interface Picture {
+  split: string;
+  index: number;
+  /** Of the thumbnail, where it is here. */
+  url: string | null;
+  /** Under the pointer, not in focus. */
+  hovered?: boolean;
+}
+
+export interface Tip {
+  /** Shows `lines` beside `anchor`, or hides them. */
+  show(anchor: HTMLElement | null, lines?: string[], picture?: Picture): void;
+  /** Enlarges the picture beside `anchor`, or makes it small again. */
+  zoom(anchor: HTMLElement, lines: string[], picture: Picture): void;
 }
 
 /** What the parts share. */
@@ -28,8 +54,8 @@ export interface Tools {
   actions: Actions;
   thumbnails: Thumbnails;
   readonly: boolean;
-  /** Opens the original of `images[at]`; the others can be stepped to. */
-  open(images: Shown[], at: number): void;
-  /** Shows `lines` beside `anchor`, or hides them. */
-  tip(anchor: HTMLElement | null, lines?: string[]): void;
+  /** Opens the original at a place of the listing; `closed` hears of the place that was stepped to. */
+  open(listing: Listing, at: number, closed: (at: number) => void): void;
+  tip: Tip["show"];
+  zoom: Tip["zoom"];
 }

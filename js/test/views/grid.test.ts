@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { openPage, openScored, press, sent, settle } from "../page";
+import { COLUMNS, openPage, openScored, press, ROWS_IN_SIGHT, sent, settle } from "../page";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -32,14 +32,45 @@ describe("image grids", () => {
     expect((left ?? 0) + (right ?? 0)).toBe(120);
   });
 
-  it("show a page, and more when asked", async () => {
+  it("hold only the tiles near sight, however far they are scrolled", async () => {
     const page = await openScored();
-    const left = page.get("grid-left");
-    expect(tilesOf(left)).toHaveLength(24);
-    left.querySelector<HTMLElement>('[data-testid="show-more"]')?.click();
-    expect(tilesOf(left)).toHaveLength(48);
+    const frame = page.get("grid-left").querySelector(".cw-tiles") as HTMLElement;
+    const size = Number(page.get("grid-left").textContent?.match(/(\d+) images/)?.[1]);
+    const places = () => tilesOf(frame).map((tile) => Number(tile.getAttribute("aria-posinset")));
+    const most = COLUMNS * (ROWS_IN_SIGHT + 5);
+    expect(places()[0]).toBe(1);
+    expect(places().length).toBeLessThanOrEqual(most);
+    expect(tilesOf(frame)[0]?.getAttribute("aria-setsize")).toBe(String(size));
+
+    frame.scrollTop = 72 * Math.ceil(size / COLUMNS);
+    frame.dispatchEvent(new Event("scroll"));
+    expect(places().at(-1)).toBe(size);
+    expect(places().length).toBeLessThanOrEqual(most);
     await page.ask("score", { class_name: "square", phrase: "small" });
-    expect(tilesOf(left)).toHaveLength(24);
+    await settle(100);
+    expect(frame.scrollTop).toBe(0);
+    expect(places()[0]).toBe(1);
+  });
+
+  it("can be sorted by confidence and by number, each side by itself", async () => {
+    const page = await openScored();
+    const [left, right] = page.all("order") as HTMLSelectElement[];
+    const before = tilesOf(page.get("grid-right")).map((tile) => tile.dataset.index);
+    const sort = async (order: string) => {
+      if (left) left.value = order;
+      left?.dispatchEvent(new Event("change"));
+      await settle();
+    };
+    await sort("index");
+    const rows = tilesOf(page.get("grid-left")).map((tile) => Number(tile.dataset.index));
+    expect(rows).toEqual([...rows].sort((a, b) => a - b));
+    await sort("least-confident");
+    const sure = tilesOf(page.get("grid-left")).map((tile) =>
+      Number(tile.getAttribute("aria-label")?.match(/Confidence: ([\d.]+)/)?.[1]),
+    );
+    expect(sure).toEqual([...sure].sort((a, b) => a - b));
+    expect(tilesOf(page.get("grid-right")).map((tile) => tile.dataset.index)).toEqual(before);
+    expect(right?.value).toBe("most-similar");
   });
 
   it("ask only for the images that are shown, and say what cannot be read", async () => {
@@ -48,9 +79,11 @@ describe("image grids", () => {
     const asked = new Set(sent(page.kernel, "thumbnails").flatMap(({ indices }) => indices));
     const shown = page.all("tile").map(({ dataset }) => Number(dataset.index));
     for (const index of shown) expect(asked.has(index)).toBe(true);
-    await page.ask("select_class", { class_name: "oval" });
-    const unreadable = page.all("tile").find(({ dataset }) => dataset.index === "13");
+    expect(asked.size).toBeLessThan(page.kernel.data.images.length / 2);
+    const { className } = page.kernel.data.images[13] as { className: string };
+    await page.ask("select_class", { class_name: className });
     await settle(500);
+    const unreadable = page.all("tile").find(({ dataset }) => dataset.index === "13");
     expect(unreadable?.textContent).toContain("cannot be read");
   });
 
@@ -67,7 +100,7 @@ describe("image grids", () => {
     await settle(500);
     const [tile] = tilesOf(page.get("grid-right"));
     expect(tile?.getAttribute("aria-label")).toMatch(
-      /^val\/square\/\d+\.png, Label: square, Predicted: oval, wrong, Similarity: 0\.\d{3}$/,
+      /^val\/square\/\d+\.png, Label: square, Predicted: oval, wrong, Confidence: [\d.]+ %, Similarity: 0\.\d{3}$/,
     );
     expect(tile?.querySelector("img")?.getAttribute("src")).toBe("blob:picture");
   });
@@ -76,11 +109,33 @@ describe("image grids", () => {
     const page = await openScored();
     const tip = page.root.querySelector(".cw-tip") as HTMLElement;
     const [tile] = tilesOf(page.get("grid-left"));
-    tile?.dispatchEvent(new Event("pointerenter"));
+    tile?.dispatchEvent(new Event("pointerover", { bubbles: true }));
     expect(tip.hidden).toBe(false);
     expect(tip.textContent).toContain("Label: square");
-    tile?.dispatchEvent(new Event("pointerleave"));
+    tile?.parentElement?.parentElement?.dispatchEvent(new Event("pointerleave"));
     expect(tip.hidden).toBe(true);
+  });
+
+  it("enlarge an image when the pointer rests on it or a key asks, until Escape", async () => {
+    const page = await openScored();
+    await settle(500);
+    const tip = page.get("tip");
+    const zoomed = () => tip.classList.contains("cw-zoomed");
+    const [tile] = tilesOf(page.get("grid-left"));
+    tile?.dispatchEvent(new Event("pointerover", { bubbles: true }));
+    await settle(100);
+    expect(zoomed()).toBe(false);
+    await settle(400);
+    expect(zoomed()).toBe(true);
+    expect(sent(page.kernel, "thumbnails").at(-1)).toMatchObject({ size: 320 });
+    press(document.body, "Escape");
+    expect(zoomed()).toBe(false);
+
+    tile?.focus();
+    press(tile as HTMLElement, "z");
+    expect(zoomed()).toBe(true);
+    press(tile as HTMLElement, "z");
+    expect(zoomed()).toBe(false);
   });
 
   it("are one stop each for the Tab key, and the arrow keys roam", async () => {
@@ -91,10 +146,83 @@ describe("image grids", () => {
     press(tiles[0] as HTMLElement, "ArrowRight");
     expect(document.activeElement).toBe(tiles[1]);
     expect(tiles.filter(({ tabIndex }) => tabIndex === 0)).toEqual([tiles[1]]);
-    press(tiles[1] as HTMLElement, "End");
-    expect(document.activeElement).toBe(tiles.at(-1));
-    press(tiles.at(-1) as HTMLElement, "ArrowRight");
-    expect(document.activeElement).toBe(tiles.at(-1));
+    press(tiles[1] as HTMLElement, "ArrowDown");
+    const focused = () => document.activeElement as HTMLElement;
+    expect(focused().getAttribute("aria-posinset")).toBe(String(2 + COLUMNS));
+    press(focused(), "End");
+    const last = focused();
+    expect(last.getAttribute("aria-posinset")).toBe(last.getAttribute("aria-setsize"));
+    press(last, "ArrowRight");
+    expect(focused()).toBe(last);
+    press(last, "PageUp");
+    press(focused(), "Home");
+    expect(focused().getAttribute("aria-posinset")).toBe("1");
+  });
+
+  it("begin again at the first image for the Tab key when another phrase is shown", async () => {
+    const page = await openScored();
+    const left = page.get("grid-left");
+    tilesOf(left)[5]?.focus();
+    await page.ask("score", { class_name: "square", phrase: "small" });
+    await settle(100);
+    const stops = tilesOf(left).filter(({ tabIndex }) => tabIndex === 0);
+    expect(stops.map((tile) => tile.getAttribute("aria-posinset"))).toEqual(["1"]);
+  });
+
+  it("are selected by click with keys, by the corner and by keys alone", async () => {
+    const page = await openScored();
+    const tiles = tilesOf(page.get("grid-left"));
+    const rows = (...at: number[]) => at.map((i) => Number(tiles[i]?.dataset.index)).sort((a, b) => a - b);
+    const click = (at: number, keys: MouseEventInit, target = tiles[at]) =>
+      target?.dispatchEvent(new MouseEvent("click", { bubbles: true, ...keys }));
+    const selected = async () => {
+      await settle();
+      return [...page.kernel.get("selected")].sort((a, b) => a - b);
+    };
+    click(1, { ctrlKey: true });
+    expect(await selected()).toEqual(rows(1));
+    click(3, { shiftKey: true });
+    expect(await selected()).toEqual(rows(1, 2, 3));
+    click(2, { shiftKey: true });
+    expect(await selected()).toEqual(rows(1, 2));
+    click(3, { shiftKey: true });
+    expect(await selected()).toEqual(rows(1, 2, 3));
+    click(2, { metaKey: true });
+    expect(await selected()).toEqual(rows(1, 3));
+    click(0, {}, tiles[0]?.querySelector<HTMLElement>('[data-testid="check"]') ?? undefined);
+    expect(await selected()).toEqual(rows(0, 1, 3));
+    expect(tiles.slice(0, 4).map((tile) => tile.getAttribute("aria-selected"))).toEqual([
+      "true",
+      "true",
+      "false",
+      "true",
+    ]);
+    expect(page.get("selected-count").textContent).toContain("3");
+
+    press(tiles[0] as HTMLElement, "Escape");
+    expect(await selected()).toEqual([]);
+    tiles[4]?.focus();
+    press(tiles[4] as HTMLElement, "x");
+    press(tiles[4] as HTMLElement, "ArrowRight", { shiftKey: true });
+    expect(await selected()).toEqual(rows(4, 5));
+    press(document.activeElement as HTMLElement, "a", { ctrlKey: true });
+    const size = Number(tiles[0]?.getAttribute("aria-setsize"));
+    expect(await selected()).toHaveLength(size);
+    page.get("clear-selection").click();
+    expect(await selected()).toEqual([]);
+  });
+
+  it("of a selection are marked all at once", async () => {
+    const page = await openScored();
+    page.kernel.update({ selected: [0, 2, 4] });
+    await settle();
+    page.get("selected-has").click();
+    await settle();
+    page.kernel.update({ selected: [4] });
+    await settle();
+    page.get("selected-has-not").click();
+    await settle();
+    expect(page.kernel.get("marks")).toEqual({ has: [0, 2], has_not: [4] });
   });
 });
 
