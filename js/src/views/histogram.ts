@@ -136,7 +136,10 @@ export function histogramPlot({ actions }: Tools): View {
     oninput: () => {
       writing = true;
     },
-    onchange: () => onNumber(),
+    // After Enter, leaving the box is a change to the browser once more.
+    onchange: () => {
+      if (writing) onNumber();
+    },
     onblur: () => {
       writing = false;
     },

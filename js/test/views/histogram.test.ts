@@ -119,14 +119,14 @@ describe("threshold", () => {
   it("takes a number, within the range, and refuses what is none", async () => {
     const page = await openPlot();
     const number = page.get("threshold-value") as HTMLInputElement;
-    number.value = "0.2";
+    type(number, "0.2");
     number.dispatchEvent(new Event("change"));
     expect(page.kernel.get("threshold")).toBe(0.2);
-    number.value = "77";
+    type(number, "77");
     number.dispatchEvent(new Event("change"));
     await settle();
     expect(page.kernel.get("threshold")).toBeLessThan(0.4);
-    number.value = "";
+    type(number, "");
     number.dispatchEvent(new Event("change"));
     expect(number.value).not.toBe("");
   });
@@ -151,6 +151,10 @@ describe("threshold", () => {
     page.kernel.set("threshold", 0.1);
     await settle();
     expect(number.value).toBe("0.100");
+    page.kernel.set("threshold", 0.12345);
+    await settle();
+    number.dispatchEvent(new Event("change"));
+    expect(page.kernel.get("threshold")).toBe(0.12345);
   });
 
   it("returns to the best", async () => {
