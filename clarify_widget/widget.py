@@ -655,13 +655,12 @@ class ClarifyWidget(anywidget.AnyWidget):
         scored = presentation.tried_phrase(self.session, self.class_name, self.phrase)
         if scored is not None and rescore:
             scored = self._score_again(scored)
-        if scored is None:
-            return self._class_view(self.class_name, None)
-        kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
-        moved = kept is not None and kept != self._kept_threshold_shown()
         thresholds = self._thresholds()
-        if moved:
-            del thresholds[self.phrase]
+        if scored is None:
+            return self._class_view(self.class_name, None, thresholds)
+        kept = presentation.kept_threshold(self.session.annotations, self.class_name, self.phrase)
+        if kept is not None and kept != self._kept_threshold_shown():
+            self._dragged[self.class_name, self.phrase] = thresholds[self.phrase] = kept
         return self._class_view(self.class_name, scored, thresholds)
 
     def _publish_history(self) -> None:

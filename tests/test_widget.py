@@ -461,6 +461,25 @@ def test_moved_threshold_is_there_when_the_phrase_is_shown_again(widget):
     assert widget.threshold == 0.25
 
 
+def test_moved_threshold_stays_in_the_history_when_something_else_changes(widget, session):
+    widget.phrase = "red"
+    widget.threshold = 0.25
+    widget.phrase = ""
+    before = widget.history[0]["accuracies"]
+    other = next(name for name in session.class_names if name != widget.class_name)
+    session.annotate(other, "noise")
+    assert widget.history[0]["accuracies"] == before
+
+
+def test_kept_threshold_takes_the_place_of_the_one_that_was_moved(widget, session):
+    widget.phrase = "red"
+    widget.threshold = 0.25
+    session.annotate(widget.class_name, "red", 0.5)
+    widget.phrase = ""
+    widget.phrase = "red"
+    assert widget.threshold == 0.5
+
+
 def test_keep_takes_what_is_shown(widget):
     widget.phrase = "red"
     widget.threshold = 0.25

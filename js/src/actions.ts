@@ -41,6 +41,7 @@ export class Actions {
     this.store.patch({
       pendingClass: className,
       scoring: false,
+      asked: { text: "" },
       typing: false,
       preview: null,
       compared: null,
@@ -228,7 +229,7 @@ export class Actions {
     this.commitNow();
     const request = ++this.latest;
     this.store.note({ typing: typed });
-    this.store.patch({ preview: null });
+    this.store.patch({ asked: { text }, preview: null });
     // A frame that says that it scores would hold up the score, which mostly comes sooner.
     clearTimeout(this.slow);
     this.slow = setTimeout(() => this.store.patch({ scoring: true }), SLOW_MS);

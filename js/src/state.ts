@@ -43,6 +43,8 @@ export interface State extends Omit<Traits, "examples_key" | "selected" | "thres
   previewing: boolean;
   pendingClass: string | null;
   scoring: boolean;
+  /** What this view asked for last, another object each time. */
+  asked: { text: string } | null;
   /** The phrase that the one that is shown is compared with. */
   compared: string | null;
 }
@@ -51,6 +53,7 @@ interface Local {
   preview: number | null;
   pendingClass: string | null;
   scoring: boolean;
+  asked: { text: string } | null;
   compared: string | null;
   /** What is being scored is still being typed: its errors can wait. */
   typing: boolean;
@@ -85,6 +88,7 @@ export class Store {
     preview: null,
     pendingClass: null,
     scoring: false,
+    asked: null,
     compared: null,
     typing: false,
     error: null,
@@ -231,6 +235,7 @@ export class Store {
       previewing: scored && local.preview !== null,
       pendingClass: local.pendingClass,
       scoring: local.scoring,
+      asked: local.asked,
       compared: local.compared,
     };
   }

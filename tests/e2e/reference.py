@@ -81,8 +81,7 @@ class Reference:
             self.error = ""
         after = self._kept_threshold()
         if after is not None and after != before:
-            self.threshold = after
-            self.dragged.pop((self.class_name, self.phrase), None)
+            self.threshold = self.dragged[self.class_name, self.phrase] = after
 
     def begin_retraining(self) -> None:
         self.running, self.error, self.message = True, "", ""
@@ -190,7 +189,7 @@ def comparable(traits: Json) -> Json:
     kept = {
         name: value for name, value in traits.items() if not (running and name in ("sides", "suggestions"))
     }
-    looked_up = {"expected", "sides"} if running else {"expected"}
+    looked_up = {"expected", "accuracies"} if running else {"expected"}
     return kept | {
         "history": [
             {name: value for name, value in tried.items() if name not in looked_up}
@@ -273,7 +272,7 @@ def _tried(tried: Json, shown: str, running: bool) -> list[Any]:
     row = [tried["phrase"], tried["phrase"] == shown, fixed(tried["score"], 2), tags]
     if running:
         return row
-    without, having = tried["sides"]
+    without, having = tried["accuracies"]
     expected = tried["expected"]
     said = expected and (expected["sentence"] or expected["reason"])
     return [*row, f"right: {_share(without)} without, {_share(having)} with", said]
@@ -327,7 +326,7 @@ READ = """running => [...document.querySelectorAll("[data-cw-painted]")].map(roo
       row.querySelector(".cw-number").textContent,
       texts(".cw-tag", row),
       ...(running ? [] : [
-        row.querySelector(".cw-sides")?.textContent ?? null,
+        row.querySelector(".cw-accuracies")?.textContent ?? null,
         all("expected", row)[0]?.title ?? null,
       ]),
     ]),

@@ -116,3 +116,47 @@ def test_a_phrase_typed_while_a_cell_and_a_retraining_run_is_scored_before_eithe
     expect(widget.get("comparison")).to_be_visible()
     notebook.wait_until_done(busy)
     assert notebook.text_of(busy) == ("cell begins, scored, cell has seen the phrase, retrained, cell ends\n")
+
+
+WATCHED = """
+events = []
+
+def note(event):
+    if event in ("retraining begins", "scored", "annotated", "retrained") and event not in events:
+        events.append(event)
+
+session.subscribe(note)
+widget.observe(lambda change: note(f"{change['new']['state']} begins"), "status")
+"""
+BUSY_UNTIL_KEPT_AND_RETRAINED = """
+events.append("cell begins")
+deadline = time.monotonic() + 60
+while "annotated" not in events and time.monotonic() < deadline:
+    time.sleep(0.02)
+session.gate.set()
+while "retrained" not in events and time.monotonic() < deadline:
+    time.sleep(0.02)
+events.append("cell ends")
+print(*events, sep=", ")
+"""
+
+
+def test_somebody_sees_a_score_and_keeps_the_phrase_while_a_cell_and_a_retraining_run(
+    notebook: NotebookPage, widget: WidgetPage
+) -> None:
+    """The cell lets the retraining end only once a person has kept what the page showed."""
+    notebook.run_cell(notebook.append_cell(WATCHED))
+    busy = notebook.append_cell(BUSY_UNTIL_KEPT_AND_RETRAINED)
+    notebook.start_cell(busy)
+    notebook.wait_until_running(busy)
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+
+    widget.get("phrase-input").press_sequentially("velvet", delay=20)
+    widget.expect_painted("square", "velvet")
+    assert widget.score > 0
+    widget.keep()
+    expect(widget.get("comparison")).to_be_visible()
+    notebook.wait_until_done(busy)
+    in_order = "cell begins, retraining begins, scored, annotated, retrained, cell ends"
+    assert notebook.text_of(busy) == f"{in_order}\n"

@@ -133,7 +133,19 @@ export function histogramPlot({ actions }: Tools): View {
     step: "0.001",
     "aria-label": strings.thresholdLabel,
     "data-testid": "threshold-value",
+    oninput: () => {
+      writing = true;
+    },
     onchange: () => onNumber(),
+    onblur: () => {
+      writing = false;
+    },
+    onkeydown: (event: KeyboardEvent) => {
+      if (event.key !== "Enter") return;
+      // A notebook takes Enter for itself, and no change follows.
+      event.preventDefault();
+      onNumber();
+    },
   });
   const best = h(
     "button",
@@ -178,6 +190,8 @@ export function histogramPlot({ actions }: Tools): View {
   let state: State | null = null;
   let drawn: { examples: Examples; histogram: Histogram } | null = null;
   let grab: { id: number; offset: number } | null = null;
+  /** What is in the number box was written by somebody who is not done yet. */
+  let writing = false;
   /** Of the plot; to read it while a phrase is shown would make the browser lay everything out at once. */
   let width = 0;
   const watcher = new ResizeObserver(() => {
@@ -269,6 +283,7 @@ export function histogramPlot({ actions }: Tools): View {
   }
 
   function onNumber(): void {
+    writing = false;
     const typed = Number.parseFloat(number.value);
     if (Number.isFinite(typed)) {
       number.value = written(clamp(typed));
@@ -293,8 +308,7 @@ export function histogramPlot({ actions }: Tools): View {
       "aria-valuetext",
       strings.thresholdText(threshold, split.with.size, split.with.accuracy),
     );
-    const focused = (number.getRootNode() as Document | ShadowRoot).activeElement === number;
-    if (!focused || number.value === "") number.value = written(threshold);
+    if (!writing || number.value === "") number.value = written(threshold);
     best.disabled = bestThreshold === null || bestThreshold === threshold;
   }
 

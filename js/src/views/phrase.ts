@@ -16,6 +16,7 @@ export function phraseBox({ actions, readonly }: Tools): View {
     "data-testid": "phrase-input",
     oninput: () => {
       edited = true;
+      typing = input.value.trim() !== "";
       resize();
       actions.type(input.value);
     },
@@ -41,6 +42,9 @@ export function phraseBox({ actions, readonly }: Tools): View {
   );
   /** What is in the box was typed here and is not what the model shows. */
   let edited = false;
+  /** It has not been asked for yet. */
+  let typing = false;
+  let asked: State["asked"] = null;
   let className: string | null = null;
   let phrase: string | null = null;
 
@@ -53,9 +57,21 @@ export function phraseBox({ actions, readonly }: Tools): View {
   return {
     root,
     update(state: State) {
+      if (state.asked !== asked) {
+        asked = state.asked;
+        typing = false;
+        // What is asked for elsewhere, as in the history, takes the place of what was typed.
+        if (asked && asked.text.trim() !== input.value.trim()) {
+          edited = false;
+          input.value = asked.text;
+          resize();
+        }
+      }
       if (state.class_name !== className) edited = false;
       if (state.phrase === input.value.trim()) edited = false;
       if (state.class_name !== className || state.phrase !== phrase) {
+        // What came to nothing makes room for what is shown next; what is on its way does not.
+        if (!typing && !state.scoring) edited = false;
         className = state.class_name;
         phrase = state.phrase;
         if (!edited) input.value = phrase;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bars, binsFor, scaleOf } from "../../src/views/histogram";
-import { openPage, openScored, type Page, press, settle } from "../page";
+import { openPage, openScored, type Page, press, settle, type } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
@@ -129,6 +129,28 @@ describe("threshold", () => {
     number.value = "";
     number.dispatchEvent(new Event("change"));
     expect(number.value).not.toBe("");
+  });
+
+  it("takes a number at Enter, which a notebook would keep for itself", async () => {
+    const page = await openPlot();
+    const number = page.get("threshold-value") as HTMLInputElement;
+    type(number, "0.2");
+    press(number, "Enter");
+    expect(page.kernel.get("threshold")).toBe(0.2);
+  });
+
+  it("leaves a number alone while it is written, and no longer", async () => {
+    const page = await openPlot();
+    const number = page.get("threshold-value") as HTMLInputElement;
+    number.focus();
+    type(number, "0.2");
+    page.kernel.set("threshold", 0.1);
+    await settle();
+    expect(number.value).toBe("0.2");
+    press(number, "Enter");
+    page.kernel.set("threshold", 0.1);
+    await settle();
+    expect(number.value).toBe("0.100");
   });
 
   it("returns to the best", async () => {

@@ -34,6 +34,23 @@ describe("phrase box", () => {
     expect(sent(kernel, "score")).toHaveLength(1);
   });
 
+  it("shows what is chosen elsewhere instead of what could not be scored", async () => {
+    const { kernel, box, all, get } = await openSquares();
+    type(box, "red");
+    press(box, "Enter");
+    await settle();
+    for (const choose of [() => all("history-item")[0]?.click(), () => all("class-option")[0]?.click()]) {
+      type(box, " ");
+      press(box, "Enter");
+      await settle();
+      expect(get("error").hidden).toBe(false);
+      expect(box.value).toBe(" ");
+      choose();
+      await settle();
+      expect(box.value).toBe(kernel.get("phrase"));
+    }
+  });
+
   it("counts a phrase as tried when typing has come to rest, not each of its beginnings", async () => {
     const { kernel, box, all } = await openSquares();
     for (const text of ["w", "wat", "water"]) {
