@@ -127,7 +127,8 @@ class Reference:
         self.session.suggest(self.class_name)
         scored = presentation.tried_phrase(self.session, self.class_name, self.phrase)
         view = presentation.class_view(self.session, self.class_name, scored, self._thresholds())
-        del view["examples"]
+        for packed in ("examples", "confidences"):
+            del view[packed]
         sides = None
         if self.phrase:
             sides = presentation.sides_json(self.session.sides(self.class_name, self.phrase, self.threshold))

@@ -275,7 +275,9 @@ export class Tiles {
     else if (lowest > this.top) this.root.scrollTop = lowest;
     this.top = this.root.scrollTop;
     this.draw();
-    this.tiles.get(row)?.root.focus({ preventScroll: true });
+    const target = this.tiles.get(row)?.root;
+    target?.focus({ preventScroll: true });
+    target?.scrollIntoView({ block: "nearest" }); // the frame itself may be out of sight
   }
 
   private toggle(row: number): void {
