@@ -298,7 +298,7 @@ READ = """running => [...document.querySelectorAll("[data-cw-painted]")].map(roo
   };
   const title = id => one(id).disabled ? null : one(id).title;
   const size = id => {
-    const found = one(id).querySelector("header").textContent.match(/([\\d,]+) images?\\b/);
+    const found = one(id).querySelector("header").textContent.match(/([\\d,]+) image/);
     return found ? Number(found[1].replace(",", "")) : 0;
   };
   const slider = one("threshold-slider");
