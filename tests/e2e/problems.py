@@ -19,7 +19,6 @@ from clarify_widget.training import FitProgress
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from clarify_widget import ClarifyWidget
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.session import Comparison
 
@@ -132,31 +131,3 @@ def waiting_session() -> WaitingSession:
     session = WaitingSession(shapes(), encoder=encoder())
     session.fit()
     return session
-
-
-def truth(widget: ClarifyWidget) -> dict[str, object]:
-    """What a page has to show of a widget, worked out from its session and not from what was published."""
-    session = widget.session
-    with session.lock:
-        class_name, phrase, threshold = widget.class_name, widget.phrase, widget.threshold
-        members = session.members(class_name)
-        tried = session.history(class_name)
-        running = widget.status["state"] == "retraining"
-        scored = next((score for score in tried if score.phrase == phrase), None)
-        left, right = members.correct, ~members.correct
-        if scored is not None:
-            right = session.similarities(phrase)[members.indices] > threshold
-            left = ~right
-        return {
-            "painted": f"{class_name}|{phrase}",
-            "score": None if scored is None else scored.score,
-            "threshold": None if scored is None else threshold,
-            "sizes": [int(left.sum()), int(right.sum())],
-            "history": {score.phrase: score.best for score in tried},
-            "annotations": [[kept.class_name, kept.phrase, kept.active] for kept in session.annotations],
-            "objective": widget.objective,
-            "undo": session.undoable != "" and not running,
-            "redo": session.redoable != "" and not running,
-            "compared": None if session.retraining is None else session.compare().sentence,
-            "retraining": running,
-        }
