@@ -98,10 +98,13 @@ class Restartable:
     ----------
     name
         What the thread is called.
+    rest
+        Seconds that it waits before it begins.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rest: float = 0.0) -> None:
         self._lane = Lane(name)
+        self._rest = rest
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
 
@@ -110,7 +113,12 @@ class Restartable:
         with self._lock:
             self._cancelled.set()
             cancelled = self._cancelled = threading.Event()
-            self._lane.submit_latest(lambda: work(cancelled.is_set), drop=lambda: None)
+
+            def run() -> None:
+                if not cancelled.wait(self._rest):
+                    work(cancelled.is_set)
+
+            self._lane.submit_latest(run, drop=lambda: None)
 
     def stop(self) -> None:
         """Cancel what runs or waits."""

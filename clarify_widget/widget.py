@@ -63,6 +63,7 @@ _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "them
 _THEMES = ("auto", "light", "dark")
 _READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
 _SECONDS_BETWEEN_UPDATES = 0.1
+_SECONDS_TO_PAINT = 0.1  # in which nothing else is begun: the page has the answer to show
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_THUMBNAILS = 64
 _ENCODERS = min(4, os.cpu_count() or 1)
@@ -210,7 +211,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         objective: str = "slice_balanced",
         **unknown: Any,
     ) -> None:
-        self._previews = Restartable("clarify-widget previews")
+        self._previews = Restartable("clarify-widget previews", rest=_SECONDS_TO_PAINT)
         _reject(unknown)
         if not isinstance(session, Session):
             raise TypeError(

@@ -102,3 +102,14 @@ def test_stopped_work_knows_it_and_can_begin_again():
 
     assert done.wait(PATIENCE)
     assert seen == [True, False]
+
+
+def test_what_is_stopped_while_it_rests_does_not_begin():
+    work, ran, done = Restartable("test", rest=0.05), [], threading.Event()
+    work.begin(lambda _: ran.append("first"))
+    work.begin(lambda _: ran.append("second"))
+    work.stop()
+    work.begin(lambda _: (ran.append("third"), done.set()))
+
+    assert done.wait(PATIENCE)
+    assert ran == ["third"]
