@@ -41,9 +41,7 @@ def widget(notebook: NotebookPage) -> WidgetPage:
 
 def asked(notebook: NotebookPage, expression: str) -> str:
     """What Python says."""
-    cell = notebook.append_cell(f"print({expression})")
-    notebook.run_cell(cell)
-    return notebook.text_of(cell).strip()
+    return notebook.ask(f"print({expression})").strip()
 
 
 def sizes(widget: WidgetPage) -> Locator:
