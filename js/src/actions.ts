@@ -116,12 +116,10 @@ export class Actions {
   async comparison(first: string, second: string): Promise<PhraseComparison | null> {
     const fields = { class_name: this.store.state.class_name, first, second };
     try {
-      const { result } = await this.channel.request<PhraseComparison & { stale?: boolean }>(
-        "compare_phrases",
-        fields,
-        { lane: "compare" },
-      );
-      return result.stale ? null : result;
+      const { result } = await this.channel.request<PhraseComparison>("compare_phrases", fields, {
+        lane: "compare",
+      });
+      return result;
     } catch {
       return null;
     }
