@@ -942,6 +942,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_cancel(self, _request: _Request) -> _Answer:
         self.cancel()
+        self._publish(error=None)
         return {}, []
 
     def _answer_thumbnails(self, request: _Request) -> _Answer:

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { join } from "../../src/combine";
+import widget from "../../src/index";
 import { openScored, press, sent, settle } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -67,6 +68,21 @@ describe("two phrases", () => {
     await ask("select_class", { class_name: "oval" });
     await ask("score", { class_name: "oval", phrase: "red" });
     expect(get("compared").hidden).toBe(true);
+  });
+
+  it("are compared in each of two views", async () => {
+    const { kernel: model, ask, close } = await openTwo();
+    close();
+    const { initialize, render } = widget();
+    initialize({ model });
+    const views = [0, 1].map(() => document.body.appendChild(document.createElement("div")));
+    for (const el of views) render({ model, el });
+    await settle();
+    for (const el of views)
+      el.querySelector<HTMLElement>('[data-testid="compare"][data-phrase="small"]')?.click();
+    await ask("score", { class_name: "square", phrase: "dark" });
+    for (const el of views)
+      expect(el.querySelector('[data-testid="compared"]')?.textContent).toContain("“dark” beside “small”");
   });
 
   it("mark the worst part by a word", async () => {
