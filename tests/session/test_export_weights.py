@@ -15,7 +15,7 @@ from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import DataError, MissingDependencyError, NotFittedError
 from tests.session.planted import planted_dataset, planted_encoder
 
-READERS = {".csv": partial(pd.read_csv, float_precision="round_trip"), ".parquet": pd.read_parquet}
+READERS = {".csv": partial(pd.read_csv, converters={"weight": float}), ".parquet": pd.read_parquet}
 
 
 @pytest.fixture
