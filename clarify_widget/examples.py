@@ -6,7 +6,6 @@ goes once; each phrase then sends its similarities alone.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from clarify_widget.session import presentation
@@ -23,14 +22,15 @@ class ExampleFeed:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._members: ClassMembers | None = None
-        self._about: Json = {"key": "", "members": ""}
         self._packed_members: list[bytes] = []
-        self._similarities = b""
+        self._similarities: bytes | None = None
+        # A key is never used twice, so that a page can tell what it has.
+        self._members_sent = self._similarities_sent = 0
 
     @property
     def key(self) -> str:
-        """Names the class, the model and the similarities; empty before anything was sent."""
-        return str(self._about["key"])
+        """Names what was sent last; empty before anything was."""
+        return f"{self._members_sent}.{self._similarities_sent}" if self._similarities_sent else ""
 
     def take(self, class_name: str, similarities: bytes) -> tuple[Json, list[bytes]] | None:
         """Return the message that brings pages from what was sent last to this; None where nothing changes.
@@ -42,23 +42,27 @@ class ExampleFeed:
         similarities
             Of these images, from `presentation.pack_similarities`.
         """
-        members = self._session.members(class_name)
-        others = members is not self._members
-        if others:
-            self._members = members
-            confidences = presentation.pack_confidences(self._session, members)
-            self._packed_members = [presentation.pack_members(members), confidences]
-        named = _digest(*self._packed_members) if others else self._about["members"]
-        key = f"{named}.{_digest(similarities)}"
-        if key == self.key:
+        others = self._take_members(self._session.members(class_name))
+        if not others and similarities == self._similarities:
             return None
-        self._about, self._similarities = {"key": key, "members": named}, similarities
-        return {"type": "examples", **self._about}, [similarities, *(self._packed_members if others else [])]
+        self._similarities = similarities
+        self._similarities_sent += 1
+        about, everything = self.whole()
+        return {"type": "examples", **about}, everything if others else [similarities]
 
     def whole(self) -> tuple[Json, list[bytes]]:
         """Return all of it, for a page that was not there when it was sent."""
-        return dict(self._about), [self._similarities, *self._packed_members]
+        about = {"key": self.key, "members": str(self._members_sent)}
+        return about, [self._similarities or b"", *self._packed_members]
 
-
-def _digest(*packed: bytes) -> str:
-    return hashlib.blake2b(b"".join(packed), digest_size=8).hexdigest()
+    def _take_members(self, members: ClassMembers) -> bool:
+        """Return whether these are others than before, or the model is right on others of them."""
+        if members is self._members:
+            return False
+        self._members = members
+        packed = [presentation.pack_members(members), presentation.pack_confidences(self._session, members)]
+        if packed == self._packed_members:
+            return False
+        self._packed_members = packed
+        self._members_sent += 1
+        return True

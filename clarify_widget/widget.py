@@ -120,8 +120,10 @@ class _Request:
 
 if TYPE_CHECKING:
     _NumberOrNone = traitlets.Float[float | None, float | None]
-else:
-    _NumberOrNone = traitlets.Float  # traitlets before 5.10 does not take types in brackets
+    _WholeNumbers = traitlets.List[int]
+else:  # traitlets before 5.10 does not take types in brackets
+    _NumberOrNone = traitlets.Float
+    _WholeNumbers = traitlets.List
 
 
 class _Threshold(_NumberOrNone):
@@ -131,7 +133,7 @@ class _Threshold(_NumberOrNone):
         return None if value is None else super().validate(obj, value)
 
 
-class _Rows(traitlets.List["int"]):
+class _Rows(_WholeNumbers):
     """Validation rows; arrays and whatever else can be gone through become a list, ascending, each once."""
 
     def validate(self, obj: Any, value: Any) -> list[int]:
@@ -253,6 +255,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         self.objective = objective
         self.on_msg(self._on_request)
         self._unsubscribe = self.session.subscribe(self._on_session_event)
+        _when_closed(self.comm, self._be_forgotten)
         self._preview()
 
     def _ipython_display_(self, **_options: Any) -> None:
@@ -339,16 +342,17 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
-        self._previews.stop()
         if self._run is not None:
             self._run.cancelled.set()
-        self._let_go()
-        super().close()
+        self._be_forgotten()
 
-    def _let_go(self) -> None:
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        self._unsubscribe = None
+    def _be_forgotten(self) -> None:
+        """Let go of the session and of the host; a retraining that runs goes on."""
+        unsubscribe, self._unsubscribe = self._unsubscribe, None
+        self._previews.stop()
+        if unsubscribe is not None:
+            unsubscribe()
+        super().close()
 
     # -- retraining
 
@@ -628,11 +632,6 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _on_session_event(self, event: Event) -> None:
         if event == "scored" and threading.get_ident() in self._scoring_threads:
-            return
-        if getattr(self.comm, "_closed", False):
-            # marimo closes the comm when the widget's cell runs again, and tells nobody.
-            self._previews.stop()
-            self._let_go()
             return
         try:
             with self.session.lock:
@@ -977,6 +976,18 @@ class ClarifyWidget(anywidget.AnyWidget):
         encoded, mime, (width, height) = encode_original(self.session.image(index, split))
         path = self.session.image_path(index, split)
         return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
+
+
+def _when_closed(comm: Any, forget: Callable[[], None]) -> None:
+    """Call `forget` after a comm has closed: marimo closes it when a cell runs again, and tells nobody."""
+    close = comm.close
+
+    def close_and_forget(*arguments: Any, **settings: Any) -> None:
+        comm.close = close
+        close(*arguments, **settings)
+        forget()
+
+    comm.close = close_and_forget
 
 
 def _answer_unknown(request: _Request) -> _Answer:

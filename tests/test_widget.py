@@ -667,6 +667,16 @@ def test_closed_widget_lets_go_of_the_session(widget, page, session):
     assert len(page.updates) == before
 
 
+def test_widget_whose_host_closed_its_comm_lets_go_of_the_session(widget, page, session):
+    page.close()
+    before = len(page.updates)
+
+    session.annotate("oval", "red")
+
+    assert widget.comm is None
+    assert len(page.updates) == before
+
+
 # -- retraining
 
 

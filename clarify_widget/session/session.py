@@ -86,6 +86,7 @@ Event = Literal[
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 _SUGGESTIONS_REMEMBERED = 256  # classes
 _ACCURACIES_REMEMBERED = 4096  # phrases at a threshold
+_SIMILARITIES_REMEMBERED = 4  # phrases of a class: what is shown, asked for several times while it is scored
 
 
 class Session:
@@ -154,6 +155,7 @@ class Session:
         self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
         self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
         self._members: dict[str, ClassMembers] = {}
+        self._similar: Memory[FloatArray] = Memory(_SIMILARITIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
         self._folder: Path | None = None  # the saved session that this one goes on from
@@ -250,6 +252,7 @@ class Session:
             self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
             self._accuracies = Memory(_ACCURACIES_REMEMBERED)
             self._members = {}
+            self._similar = Memory(_SIMILARITIES_REMEMBERED)
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -597,11 +600,11 @@ class Session:
         memory, key = self._accuracies, (class_name, phrase, threshold)
         known = memory.get(key)
         if known is None:
-            members = self.members(class_name)
-            has = self.similarities(phrase)[members.indices] > threshold
+            correct = self.members(class_name).correct
+            has = self.class_similarities(class_name, phrase) > threshold
             known = (
-                CellAccuracy("without", int((~has).sum()), int((members.correct & ~has).sum())),
-                CellAccuracy("with", int(has.sum()), int((members.correct & has).sum())),
+                CellAccuracy("without", int(np.count_nonzero(~has)), int(np.count_nonzero(correct & ~has))),
+                CellAccuracy("with", int(np.count_nonzero(has)), int(np.count_nonzero(correct & has))),
             )
             memory.put(key, known)
         return known
@@ -896,6 +899,15 @@ class Session:
         """
         self._require_fit()
         return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
+
+    def class_similarities(self, class_name: str, phrase: str) -> FloatArray:
+        """Return (n,) similarities of a phrase with the validation images of a class; see `members`."""
+        memory, key = self._similar, (class_name, phrase)
+        known = memory.get(key)
+        if known is None:
+            known = self.similarities(phrase)[self.members(class_name).indices]
+            memory.put(key, known)
+        return known
 
     def similarities_of_many(
         self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None
