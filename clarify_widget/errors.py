@@ -31,6 +31,10 @@ class EncoderError(ClarifyError, RuntimeError):
     """An encoder that cannot be loaded, or that answers with the wrong shape."""
 
 
+class CacheError(ClarifyError, OSError):
+    """A cache folder that cannot be written to: read-only, full or not a folder."""
+
+
 class ImageReadError(ClarifyError, OSError):
     """An image that is missing, truncated or not an image."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import clarify_widget as cw
 from clarify_widget.concepts import error_score
-from clarify_widget.encoders.embed import embed_images, embed_phrase
+from clarify_widget.encoders import embed_images, embed_phrase
 from clarify_widget.errors import DataError, ScoreError
 from clarify_widget.methods.zero_shot import ZeroShotHead, imagenet_templates, prompt_embeddings
 from clarify_widget.training import sample_weights, train_head

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from clarify_widget.encoders.backbones import Backbone, load_backbone
 from clarify_widget.encoders.base import DEFAULT_TEMPLATE, Encoder, template_of, unknown_words
-from clarify_widget.encoders.embed import EmbeddedImages, check_phrase, embed_images, embed_phrase
+from clarify_widget.encoders.embed import check_phrase, embed_phrase
 from clarify_widget.encoders.loading import available, cached, check_encoder, load
 from clarify_widget.encoders.open_clip import OpenClipEncoder
+from clarify_widget.encoders.pipeline import (
+    CachedImages,
+    EmbeddedImages,
+    embed_images,
+    embed_to_cache,
+    embed_with,
+)
 from clarify_widget.encoders.precomputed import PrecomputedEncoder
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "Backbone",
+    "CachedImages",
     "EmbeddedImages",
     "Encoder",
     "OpenClipEncoder",
@@ -20,7 +30,10 @@ __all__ = [
     "check_phrase",
     "embed_images",
     "embed_phrase",
+    "embed_to_cache",
+    "embed_with",
     "load",
+    "load_backbone",
     "template_of",
     "unknown_words",
 ]

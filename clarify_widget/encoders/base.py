@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,40 @@ DEFAULT_TEMPLATE = "an image of a {phrase}"
 
 CONTRAST = re.compile(r",\s*not\s+", re.IGNORECASE)
 """What stands between a phrase and what it is meant as opposed to: "forest, not ocean"."""
+
+
+class ImageModel(Protocol):
+    """What makes one row of each image: an encoder, or a backbone."""
+
+    @property
+    def name(self) -> str:
+        """A name that tells this model from every other one."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """The width of a row."""
+        ...
+
+    def encode_images(self, images: Sequence[PIL.Image.Image]) -> FloatArray:
+        """Return (len(images), dim) rows."""
+        ...
+
+
+class PipelinedModel(ImageModel, Protocol):
+    """One whose images are made ready on other threads while it works.
+
+    One more name is used where a model has it: `least_side`, how many pixels the shorter side of an image
+    must have left when that is quicker to decode.
+    """
+
+    def input_of(self, image: PIL.Image.Image) -> Any:
+        """Return what the model needs of one image; called on several threads."""
+        ...
+
+    def rows_of(self, inputs: Sequence[Any]) -> Any:
+        """Return (len(inputs), dim) rows, an array or a tensor on any device."""
+        ...
 
 
 @runtime_checkable

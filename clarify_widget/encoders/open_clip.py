@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify_widget.encoders.base import DEFAULT_TEMPLATE
+from clarify_widget.encoders.inputs import ImageInputs, precision, weights_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,11 +60,20 @@ class OpenClipEncoder:
         self.name = name
         self.template = template
         self.device = torch.device(device)
-        self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.model: Any = model.to(self.device).eval()
         if self.device.type == "cpu":
             self.model.to(memory_format=torch.channels_last)
+        self.preprocess = preprocess
+
+    @property
+    def preprocess(self) -> Callable[[PIL.Image.Image], torch.Tensor]:
+        """From a PIL image to a (3, H, W) tensor."""
+        return self._inputs.preprocess
+
+    @preprocess.setter
+    def preprocess(self, preprocess: Callable[[PIL.Image.Image], torch.Tensor]) -> None:
+        self._inputs = ImageInputs(preprocess, self.device)
 
     @cached_property
     def dim(self) -> int:
@@ -76,13 +83,12 @@ class OpenClipEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """What tells these weights, this preprocessing and this precision from all others."""
-        digest = hashlib.blake2b(digest_size=16)
-        for key, tensor in sorted(self.model.state_dict().items()):
-            digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(_bytes_of(tensor))
-        without_addresses = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.preprocess))
-        digest.update(f"{without_addresses} {self.device.type}".encode())
-        return digest.hexdigest()
+        return weights_digest(self.model, self._inputs.description)
+
+    @property
+    def least_side(self) -> int | None:
+        """How many pixels the shorter side of an image must have left; None for all."""
+        return self._inputs.least_side
 
     def encode_images(self, images: Sequence[PIL.Image.Image]) -> FloatArray:
         """Return (len(images), dim) float32 unit rows of RGB images."""
@@ -90,15 +96,21 @@ class OpenClipEncoder:
 
         if not len(images):
             return np.empty((0, self.dim), dtype=np.float32)
-        layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
-        rows = []
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         with ThreadPoolExecutor(min(_MAX_DECODERS, os.cpu_count() or 1)) as decoders:
-            for start in range(0, len(images), _BATCH):
-                tensors = list(decoders.map(self.preprocess, images[start : start + _BATCH]))
-                batch = torch.stack(tensors).to(self.device, memory_format=layout, non_blocking=True)
-                with torch.inference_mode(), self._precision():
-                    rows.append(_unit(self.model.encode_image(batch)))
+            rows = [self.rows_of(list(decoders.map(self.input_of, batch))) for batch in batches]
         return _numpy(torch.cat(rows))
+
+    def input_of(self, image: PIL.Image.Image) -> torch.Tensor:
+        """Return what the image tower needs of one RGB image."""
+        return self._inputs.one(image)
+
+    def rows_of(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return (len(inputs), dim) float32 unit rows, on the device."""
+        import torch
+
+        with torch.inference_mode(), precision(self.device):
+            return _unit(self.model.encode_image(self._inputs.batch(inputs)))
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """Return (len(texts), dim) float32 unit rows; text beyond the model's context is cut."""
@@ -112,14 +124,9 @@ class OpenClipEncoder:
         rows = []
         for start in range(0, len(texts), _BATCH):
             tokens = self.tokenizer(list(texts[start : start + _BATCH])).to(self.device)
-            with torch.inference_mode(), self._precision():
+            with torch.inference_mode(), precision(self.device):
                 rows.append(_unit(self.model.encode_text(tokens)))
         return _numpy(torch.cat(rows))
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        import torch
-
-        return torch.autocast("cuda", dtype=torch.float16) if self.device.type == "cuda" else nullcontext()
 
     def __repr__(self) -> str:
         """Return the name and the device."""
@@ -135,11 +142,3 @@ def _unit(rows: torch.Tensor) -> torch.Tensor:
 def _numpy(rows: torch.Tensor) -> FloatArray:
     array: FloatArray = rows.cpu().numpy()
     return array
-
-
-def _bytes_of(tensor: torch.Tensor) -> memoryview:
-    """Return a tensor's memory, whatever its type."""
-    import torch
-
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.encoders.embed import embed_images
+from clarify_widget.encoders.pipeline import embed_images
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,10 +19,12 @@ import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 
 from clarify_widget.datasets import ImageList
 from clarify_widget.encoders import cache as cache_module
-from clarify_widget.encoders import embed_images
+from clarify_widget.encoders import embed_images, embed_to_cache, embed_with, pipeline
+from clarify_widget.errors import CacheError
 
 
 def blocks(folder):
@@ -132,17 +139,92 @@ def test_damaged_blocks_never_give_wrong_rows(mean_colour, photos, tmp_path_fact
     assert encoded(encoder, images, folder)[1] == 0
 
 
-def test_write_that_fails_leaves_no_half_block_and_the_run_goes_on(
-    mean_colour, photos, tmp_path, monkeypatch
-):
+def test_full_disk_is_one_error_that_leaves_no_half_shard(mean_colour, photos, tmp_path, monkeypatch):
     def full(_handle):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache_module.os, "fsync", full)
-    with pytest.warns(UserWarning, match="No space left"):
-        rows, _ = encoded(mean_colour(fingerprint="a"), ImageList(photos(3)), tmp_path / "cache")
-    assert rows.shape == (3, 3)
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    with pytest.raises(CacheError, match="No space left on device"):
+        encoded(mean_colour(fingerprint="a"), ImageList(photos(3)), tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == ["lock"]
+
+
+def test_folder_that_cannot_be_written_to_is_an_error_before_any_image_is_opened(
+    mean_colour, photos, tmp_path
+):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    encoder = mean_colour(fingerprint="a")
+    with pytest.raises(CacheError, match="cannot be kept in"):
+        encoded(encoder, ImageList(photos(3)), tmp_path / "cache")
+    assert encoder.seen == 0
+
+
+def test_read_only_folder_with_every_row_is_read(mean_colour, photos, tmp_path, monkeypatch):
+    images = ImageList(photos(3))
+    first, _ = encoded(mean_colour(fingerprint="a"), images, tmp_path / "cache")
+
+    def read_only(_self):
+        raise CacheError("read-only")
+
+    monkeypatch.setattr(cache_module.EmbeddingCache, "_writing", read_only)
+    again, looked = encoded(mean_colour(fingerprint="a"), images, tmp_path / "cache")
+    assert looked == 0
+    assert np.array_equal(first, again)
+    with pytest.raises(CacheError):
+        encoded(mean_colour(fingerprint="b"), images, tmp_path / "cache")
+
+
+def test_manifest_lists_every_shard_and_what_it_holds(mean_colour, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "SHARD_ROWS", 4)
+    cached = embed_to_cache(
+        ImageList(photos(10)), [mean_colour(fingerprint="a")], tmp_path / "cache", progress=False
+    )
+    (folder,) = cached.folders
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["dim"] == 3
+    assert sorted(manifest["shards"]) == [path.name for path in blocks(folder)]
+    assert sorted(shard["rows"] for shard in manifest["shards"].values()) == [2, 4, 4]
+    assert (cached.images, cached.computed, cached.unreadable) == (10, 10, ())
+    rows = [load_file(path)["rows"] for path in blocks(folder)]
+    assert sum(len(part) for part in rows) == 10
+
+
+def test_several_models_open_each_image_once(mean_colour, photos, tmp_path):
+    opened = []
+
+    class Counting(ImageList):
+        def __getitem__(self, index):
+            opened.append(index)
+            return super().__getitem__(index)
+
+    images = Counting(photos(9))
+    models = [mean_colour(fingerprint="a"), mean_colour("other", shift=2.0, fingerprint="b")]
+    embed_images(models[0], images.take(np.arange(4)), cache_dir=tmp_path / "cache")
+    first, second = embed_with(models, images, batch_size=4, cache_dir=tmp_path / "cache")
+    assert sorted(opened) == list(range(9))
+    assert models[0].seen == models[1].seen == 9
+    for model, found in zip(models, (first, second), strict=True):
+        assert np.allclose(found.embeddings, embed_images(model, images).embeddings)
+    opened.clear()
+    embed_with(models, images, cache_dir=tmp_path / "cache")
+    assert opened == []
+
+
+def test_batch_that_does_not_fit_the_device_is_halved(mean_colour, photos):
+    sizes = []
+
+    class Small(mean_colour):
+        def encode_images(self, images):
+            sizes.append(len(images))
+            if len(images) > 3:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().encode_images(images)
+
+    images = ImageList(photos(20))
+    rows = embed_images(Small(), images, batch_size=8).embeddings
+    assert np.array_equal(rows, embed_images(mean_colour(), images).embeddings)
+    assert sizes[:6] == [8, 4, 2, 2, 4, 2]
+    assert max(sizes[10:]) == 2
 
 
 def test_interrupted_run_keeps_the_rows_that_it_had(mean_colour, photos, tmp_path):
@@ -163,46 +245,68 @@ def test_interrupted_run_keeps_the_rows_that_it_had(mean_colour, photos, tmp_pat
     assert encoded(mean_colour(fingerprint="a"), images, tmp_path / "cache")[1] == 4
 
 
-KILLED = """
-    import os, signal, sys
+KILLS = int(os.environ.get("CLARIFY_KILLS", "3"))
+
+EMBEDDING = """
+    import sys, time
     from pathlib import Path
     sys.path.insert(0, {tests!r})
     from conftest import MeanColour
     from clarify_widget.datasets import ImageList
-    from clarify_widget.encoders import cache, embed_images
+    from clarify_widget.encoders import embed_to_cache, pipeline
 
-    cache._BLOCK_ROWS = 2
-    writes = 0
-    fsync = os.fsync
-
-    def die_in_the_third_write(handle):
-        global writes
-        writes += 1
-        if writes == 3:
-            os.truncate(handle, 40)
-            os.kill(os.getpid(), signal.SIGKILL)
-        fsync(handle)
-
-    os.fsync = die_in_the_third_write
+    pipeline.SHARD_ROWS = 4
     images = ImageList(sorted(Path({photos!r}).iterdir()))
-    embed_images(MeanColour(fingerprint="a"), images, batch_size=2, cache_dir=Path({cache!r}))
+    models = [MeanColour(fingerprint="a"), MeanColour("other", shift=2.0, fingerprint="b")]
+    print("ready", flush=True)
+    embed_to_cache(images, models, {cache!r}, batch_size=2, progress=False)
 """
 
 
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process in the middle")
-def test_process_killed_in_the_middle_of_a_write_leaves_a_sound_cache(mean_colour, photos, tmp_path):
-    paths = photos(10)
-    script = KILLED.format(
-        tests=os.path.dirname(__file__),  # noqa: PTH120 - a plain string for the script
-        photos=str(paths[0].parent),
-        cache=str(tmp_path / "cache"),
-    )
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    assert list((tmp_path / "cache").rglob("*.tmp"))
-    rows, looked = encoded(mean_colour(fingerprint="a"), ImageList(paths), tmp_path / "cache")
-    assert looked == 6
-    assert np.array_equal(rows, embed_images(mean_colour(), ImageList(paths)).embeddings)
+def test_process_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_run(photos, tmp_path):
+    """CLARIFY_KILLS sets how many moments; each run goes on where the one before was killed."""
+    paths = photos(125)
+
+    def run(cache, wait=None):
+        script = EMBEDDING.format(
+            tests=os.path.dirname(__file__),  # noqa: PTH120 - a plain string for the script
+            photos=str(paths[0].parent),
+            cache=str(cache),
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE
+        ) as process:
+            process.stdout.readline()
+            started = time.monotonic()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(wait)
+            process.kill()
+        return time.monotonic() - started, process.returncode
+
+    whole = tmp_path / "whole"
+    seconds, code = run(whole)
+    assert code == 0
+    expected = contents(whole)
+    moments = random.Random(0)
+    killed = 0
+    cache = tmp_path / "killed-0"
+    for number in range(KILLS):
+        before = contents(cache) if cache.is_dir() else {}
+        _, code = run(cache, moments.uniform(0, seconds))
+        killed += code == -signal.SIGKILL
+        assert {name for name in before if name.endswith(".safetensors")} <= set(contents(cache))
+        if code == 0 or number == KILLS - 1:
+            assert run(cache)[1] == 0
+            assert contents(cache) == expected
+            cache = tmp_path / f"killed-{number + 1}"
+    assert killed
 
 
 def test_many_writers_share_one_folder(mean_colour, photos, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify_widget.datasets import ImageList, UnreadableImage
-from clarify_widget.encoders import embed, embed_images, embed_phrase
+from clarify_widget.encoders import embed_images, embed_phrase, pipeline
 from clarify_widget.errors import EncoderError, PhraseError
 
 
@@ -69,8 +69,8 @@ def test_torch_tensors_are_taken_from_an_encoder():
         (lambda count: np.ones((count + 1, 2)), r"shape \(2, 2\); expected \(1, 2\)"),
         (lambda count: np.ones((count, 3)), r"shape \(1, 3\); expected \(1, 2\)"),
         (lambda _: np.ones(2), r"shape \(2,\); expected \(1, 2\)"),
-        (lambda count: np.zeros((count, 2)), "zero row, NaN or infinity"),
-        (lambda count: np.full((count, 2), np.nan), "zero row, NaN or infinity"),
+        (lambda count: np.zeros((count, 2)), "zero row"),
+        (lambda count: np.full((count, 2), np.nan), "NaN or infinity"),
         (lambda _: "red", "answered with str"),
         (lambda _: None, r"shape \(\)"),
     ],
@@ -125,8 +125,8 @@ def test_default_sentence_is_that_of_the_paper(mean_colour):
 
 
 def test_large_images_reach_the_encoder_in_smaller_batches(monkeypatch):
-    monkeypatch.setattr(embed, "_MOST_PIXELS", 1000)
-    monkeypatch.setattr(embed, "_OPENERS", 2)
+    monkeypatch.setattr(pipeline, "_MOST_PIXELS", 1000)
+    monkeypatch.setattr(pipeline, "_OPENERS", 2)
     batches = []
 
     def answer(count):

@@ -1,0 +1,128 @@
+"""From images to a model's batches: geometry image by image, arithmetic batch by batch on the device."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import PIL.Image
+    import torch
+
+_MARGIN = 2  # so much larger than the model's input an image stays when it is decoded at a part of its size
+
+
+class ImageInputs:
+    """A preprocessing for inference, cut where pixels turn into floats.
+
+    Resizing and cropping are done for one image at a time and leave bytes, a quarter of the floats to copy
+    to a device; scaling and normalising are done there, for the whole batch, with the same numbers. A
+    preprocessing that cannot be cut is done whole, image by image.
+
+    Parameters
+    ----------
+    preprocess
+        From a PIL image to a (3, H, W) tensor.
+    device
+        Where the batches go.
+    """
+
+    def __init__(self, preprocess: Callable[[PIL.Image.Image], torch.Tensor], device: torch.device) -> None:
+        self.preprocess = preprocess
+        self._device = device
+        self._geometry, self._normalise = _cut(preprocess)
+
+    @property
+    def least_side(self) -> int | None:
+        """How many pixels the shorter side must have left when decoding fewer is quicker; None for all."""
+        from torchvision.transforms import Resize
+
+        sizes = [step.size for step in self._geometry if isinstance(step, Resize)]
+        if len(sizes) != 1:
+            return None
+        size = sizes[0]
+        return _MARGIN * (size if isinstance(size, int) else max(size))
+
+    @property
+    def description(self) -> str:
+        """What tells this preprocessing from others."""
+        without_addresses = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.preprocess))
+        return f"{without_addresses} decoded at {self.least_side} or more, on {self._device.type}"
+
+    def one(self, image: PIL.Image.Image) -> torch.Tensor:
+        """Return one image: (H, W, 3) bytes, or (3, H, W) floats where the preprocessing cannot be cut."""
+        import torch
+
+        if self._normalise is None:
+            return self.preprocess(image)
+        for step in self._geometry:
+            image = step(image)
+        return torch.from_numpy(np.array(image))
+
+    def batch(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return (n, 3, H, W) floats on the device."""
+        import torch
+
+        stacked = torch.stack(list(inputs))
+        if self._device.type == "cuda":
+            stacked = stacked.pin_memory()
+        moved = stacked.to(self._device, non_blocking=True)
+        if self._normalise is not None:
+            moved = self._normalise(moved.permute(0, 3, 1, 2).float().div_(255))
+        layout = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
+        return moved.contiguous(memory_format=layout)
+
+
+def default_device() -> str:
+    """Return the GPU when torch finds one, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return what makes a model run in half precision on a GPU."""
+    import torch
+
+    if device.type in ("cuda", "mps"):
+        return torch.autocast(device.type, dtype=torch.float16)
+    return nullcontext()
+
+
+def weights_digest(model: torch.nn.Module, *settings: str) -> str:
+    """Return what tells a model's weights, and the settings that it runs with, from all others."""
+    import hashlib
+
+    digest = hashlib.blake2b(digest_size=16)
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(_bytes_of(tensor))
+    digest.update(" ".join(settings).encode())
+    return digest.hexdigest()
+
+
+def _cut(preprocess: Any) -> tuple[list[Callable[[Any], Any]], Callable[[Any], Any] | None]:
+    """Return the steps before bytes become floats and the normalisation after, or neither."""
+    from torchvision.transforms import Normalize
+
+    steps = list(getattr(preprocess, "transforms", ()))
+    if len(steps) < 2 or not isinstance(steps[-1], Normalize):
+        return [], None
+    if type(steps[-2]).__name__ not in ("ToTensor", "MaybeToTensor"):
+        return [], None
+    return steps[:-2], Normalize(steps[-1].mean, steps[-1].std, inplace=True)
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    """Return a tensor's memory, whatever its type."""
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data

@@ -1,0 +1,484 @@
+"""From images to rows: every image is opened once, for all models, while the models work on others.
+
+Threads open and resize the images that come next; the calling thread runs the models on batches of them.
+What waits between the two is bounded, so that memory does not grow with the number of images. Images are
+taken in blocks of as many as a shard of the cache has: a block is done when every model has its rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify_widget.datasets.dataset import UnreadableImage
+from clarify_widget.datasets.images import reason_of
+from clarify_widget.encoders.cache import SHARD_ROWS, EmbeddingCache, pixels_identity
+from clarify_widget.encoders.embed import finite_rows_of, unit_rows_of
+from clarify_widget.errors import DataError, ImageReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import TypeGuard
+
+    import PIL.Image
+
+    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.datasets.dataset import ImageSequence
+    from clarify_widget.encoders.base import ImageModel, PipelinedModel
+
+_OPENERS = min(8, os.cpu_count() or 1)
+_MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
+_CPU_BATCH = 64
+_GPU_BATCH = 256  # where it does not fit, half of it, and so on
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """The rows of the images that could be read.
+
+    Attributes
+    ----------
+    embeddings
+        (m, dim) float32 rows: of length one for an encoder, as they are for a backbone.
+    kept
+        (m,) int64, ascending: which of the given images each row belongs to.
+    unreadable
+        The images that were left out, and why.
+    """
+
+    embeddings: FloatArray
+    kept: IntArray
+    unreadable: tuple[UnreadableImage, ...]
+
+
+@dataclass(frozen=True)
+class CachedImages:
+    """What a cache folder holds after `embed_to_cache`.
+
+    Attributes
+    ----------
+    folders
+        One sub-folder a model, in the order of the models: shards of rows and manifest.json.
+    images
+        How many images have their rows there.
+    computed
+        How many of them had to be opened for it.
+    unreadable
+        The images that were left out, and why.
+    """
+
+    folders: tuple[Path, ...]
+    images: int
+    computed: int
+    unreadable: tuple[UnreadableImage, ...]
+
+
+def embed_images(
+    model: ImageModel,
+    images: ImageSequence,
+    *,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> EmbeddedImages:
+    """Embed every image that can be read.
+
+    Parameters
+    ----------
+    model
+        An encoder or a backbone.
+    images
+        n images; each is opened once, and not at all when its row is cached. A JPEG file much larger than
+        the model's input is decoded at half, a quarter or an eighth of its size.
+    batch_size
+        How many images the model gets at a time, fewer where they are large; by default 64, and on a GPU as
+        many of 256 as its memory has room for.
+    progress
+        Called with (images done, n) after each batch.
+    cache_dir
+        A folder for the rows. A row is used again only for the same model and the same image: a file of the
+        same path, size and times, or, for other images, the same pixels. Several processes may share it.
+
+    Raises
+    ------
+    EncoderError
+        When the model answers with another shape, with NaN, or an encoder with zero rows.
+    CacheError
+        When rows must be written to the folder and cannot.
+    """
+    return embed_with([model], images, batch_size=batch_size, progress=progress, cache_dir=cache_dir)[0]
+
+
+def embed_with(
+    models: Sequence[ImageModel],
+    images: ImageSequence,
+    *,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> tuple[EmbeddedImages, ...]:
+    """Embed images with several models in one pass: each image is opened and decoded once.
+
+    Returns
+    -------
+    One `EmbeddedImages` a model, all of the same images. For parameters and errors see `embed_images`.
+    """
+    caches = _caches(models, cache_dir)
+    blocks = list(_Pass(models, images, caches, batch_size, progress).blocks())
+    kept = np.concatenate([np.empty(0, np.int64), *(block.kept for block in blocks)])
+    unreadable = tuple(image for block in blocks for image in block.unreadable)
+    return tuple(
+        EmbeddedImages(
+            np.concatenate([np.empty((0, model.dim), np.float32), *(block.rows[number] for block in blocks)]),
+            kept,
+            unreadable,
+        )
+        for number, model in enumerate(models)
+    )
+
+
+def embed_to_cache(
+    images: ImageSequence,
+    models: Sequence[ImageModel],
+    cache_dir: str | os.PathLike[str],
+    *,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> CachedImages:
+    """Put the rows of images into a cache folder, in memory that does not grow with their number.
+
+    What was cached before, by a run that was killed too, is not done again. `embed_images`, and a Session
+    with the same `cache_dir`, then find every row there.
+
+    Parameters
+    ----------
+    images
+        n images: a split's `images`, or an `ImageList` of paths.
+    models
+        Encoders and backbones, as `encoders.load` and `encoders.load_backbone` return them.
+    cache_dir
+        The folder; several processes may share it.
+    batch_size
+        As for `embed_images`.
+    progress
+        Whether to show a bar with rate and time left, in a terminal or a notebook.
+
+    Raises
+    ------
+    CacheError
+        When rows must be written to the folder and cannot: it is read-only, full or no folder. Shards that
+        were written stay.
+    EncoderError
+        When a model answers with another shape or with NaN.
+    """
+    from tqdm.auto import tqdm
+
+    caches = _caches(models, cache_dir)
+    kept = 0
+    unreadable: list[UnreadableImage] = []
+    with tqdm(total=len(images), unit=" images", desc="Embedding", disable=not progress) as bar:
+        one_pass = _Pass(models, images, caches, batch_size, lambda done, _of: bar.update(done - bar.n))
+        for block in one_pass.blocks():
+            kept += len(block.kept)
+            unreadable += block.unreadable
+    folders = tuple(cache.folder for cache in caches if cache is not None)
+    return CachedImages(folders, kept, one_pass.opened, tuple(unreadable))
+
+
+def _caches(
+    models: Sequence[ImageModel], cache_dir: str | os.PathLike[str] | None
+) -> list[EmbeddingCache | None]:
+    if not models:
+        raise DataError("There is no model to embed images with; give at least one.")
+    return [None if cache_dir is None else EmbeddingCache(cache_dir, model) for model in models]
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """The rows of neighbouring images: one (m, dim) array a model."""
+
+    kept: IntArray
+    rows: tuple[FloatArray, ...]
+    unreadable: tuple[UnreadableImage, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """An image that is ready for the models, or the reason why it never will be.
+
+    Attributes
+    ----------
+    rows
+        One a model; None where the model has yet to make it.
+    inputs
+        One a model; None where its row is known.
+    """
+
+    index: int
+    identity: str | None = None
+    rows: Sequence[FloatArray | None] = ()
+    inputs: Sequence[Any] = ()
+    pixels: int = 0
+    unreadable: UnreadableImage | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What one model said about some images of a batch."""
+
+    asked: list[_Opened]
+    rows: Any
+
+
+class _Pass:
+    """One pass over the images."""
+
+    def __init__(
+        self,
+        models: Sequence[ImageModel],
+        images: ImageSequence,
+        caches: Sequence[EmbeddingCache | None],
+        batch_size: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.opened = 0
+        self._models = models
+        self._images = images
+        self._caches = caches
+        self._batch_size = batch_size or (_GPU_BATCH if all(map(_is_on_gpu, models)) else _CPU_BATCH)
+        self._progress = progress
+        self._least_side = _least_side(models)
+        self._checked_writable = False
+
+    def blocks(self) -> Iterator[_Block]:
+        """Yield the rows of one block of images after the other, each in the caches by then."""
+        with ThreadPoolExecutor(_OPENERS) as openers, closing(self._ahead(openers)) as opened:
+            answered = self._answered(opened)
+            for indices in self._block_indices():
+                yield self._block(answered, indices)
+        for cache in self._caches:
+            if cache is not None:
+                cache.finish()
+
+    def _block_indices(self) -> Iterator[range]:
+        for start in range(0, len(self._images), SHARD_ROWS):
+            yield range(start, min(start + SHARD_ROWS, len(self._images)))
+
+    def _block(self, answered: Iterator[tuple[list[_Opened], list[_Answers]]], indices: range) -> _Block:
+        """Gather the rows of one block, and write those that are new."""
+        found = [_Rows(model, cache) for model, cache in zip(self._models, self._caches, strict=True)]
+        unreadable: list[UnreadableImage] = []
+        done = indices.start
+        try:
+            while done < indices.stop:
+                batch, answers = next(answered)
+                unreadable += [one.unreadable for one in batch if one.unreadable is not None]
+                for number, (rows, answer) in enumerate(zip(found, answers, strict=True)):
+                    rows.take_known(batch, number)
+                    rows.take(answer, self._is_unchanged)
+                done += len(batch)
+                if self._progress is not None:
+                    self._progress(done, len(self._images))
+        finally:
+            for rows in found:
+                rows.write()
+        kept = sorted(set.intersection(*(set(rows.by_index) for rows in found)))
+        return _Block(
+            np.array(kept, dtype=np.int64), tuple(rows.of(kept) for rows in found), tuple(unreadable)
+        )
+
+    def _answered(self, opened: Iterator[_Opened]) -> Iterator[tuple[list[_Opened], list[_Answers]]]:
+        """Yield batches with the models' answers, one late: a GPU works on the next one meanwhile."""
+        before = None
+        for batch in self._batched(opened):
+            now = batch, [self._ask(number, batch) for number in range(len(self._models))]
+            if before is not None:
+                yield before
+            before = now
+        if before is not None:
+            yield before
+
+    def _batched(self, opened: Iterator[_Opened]) -> Iterator[list[_Opened]]:
+        """Group images in batches that stay inside one block and hold no more pixels than need be."""
+        for indices in self._block_indices():
+            batch: list[_Opened] = []
+            pixels = 0
+            for index in indices:
+                batch.append(next(opened))
+                pixels += batch[-1].pixels
+                if len(batch) >= self._batch_size or pixels > _MOST_PIXELS or index + 1 == indices.stop:
+                    yield batch
+                    batch, pixels = [], 0
+
+    def _ask(self, number: int, batch: Sequence[_Opened]) -> _Answers:
+        asked = [one for one in batch if one.unreadable is None and one.rows[number] is None]
+        inputs = [one.inputs[number] for one in asked]
+        return _Answers(asked, self._run(self._models[number], inputs) if asked else None)
+
+    def _run(self, model: ImageModel, inputs: list[Any]) -> Any:
+        """Run a model on a batch, or on halves of it where the device has no room for the whole."""
+        try:
+            return model.rows_of(inputs) if _takes_inputs(model) else model.encode_images(inputs)
+        except RuntimeError as error:
+            if len(inputs) == 1 or not _is_out_of_memory(error):
+                raise
+        half = len(inputs) // 2
+        self._batch_size = min(self._batch_size, half)
+        halves = [self._run(model, inputs[:half]), self._run(model, inputs[half:])]
+        return np.concatenate([_as_array(rows) for rows in halves])
+
+    def _ahead(self, openers: ThreadPoolExecutor) -> Iterator[_Opened]:
+        """Yield the images in order while threads open a bounded number of those that come next."""
+        depth = 2 * self._batch_size if all(map(_takes_inputs, self._models)) else _OPENERS
+        waiting: deque[_Opened | Future[_Opened]] = deque()
+        try:
+            for indices in self._block_indices():
+                identities = [self._file_identity(index) for index in indices]
+                known = [_find(cache, identities) for cache in self._caches]
+                for index, identity, *rows in zip(indices, identities, *known, strict=True):
+                    waiting.append(self._begin(openers, index, identity, rows))
+                    if len(waiting) > depth:
+                        yield _result(waiting.popleft())
+            while waiting:
+                yield _result(waiting.popleft())
+        finally:
+            for future in waiting:
+                if isinstance(future, Future):
+                    future.cancel()
+
+    def _begin(
+        self, openers: ThreadPoolExecutor, index: int, identity: str | None, rows: Sequence[FloatArray | None]
+    ) -> _Opened | Future[_Opened]:
+        """Begin to open an image; one that is no file on this thread, as its function may expect."""
+        if all(row is not None for row in rows):
+            return _Opened(index, identity, rows)
+        self._check_writable()
+        self.opened += 1
+        if identity is not None:
+            return openers.submit(lambda: self._prepared(index, identity, rows, self._try_to_open(index)))
+        image = self._try_to_open(index)
+        return openers.submit(lambda: self._prepared(index, None, rows, image))
+
+    def _prepared(
+        self,
+        index: int,
+        identity: str | None,
+        rows: Sequence[FloatArray | None],
+        image: PIL.Image.Image | UnreadableImage,
+    ) -> _Opened:
+        if isinstance(image, UnreadableImage):
+            return _Opened(index, unreadable=image)
+        if identity is None and any(cache is not None for cache in self._caches):
+            identity = pixels_identity(image)
+            rows = [None if cache is None else cache.get(identity) for cache in self._caches]
+        inputs = [
+            None if row is not None else model.input_of(image) if _takes_inputs(model) else image
+            for model, row in zip(self._models, rows, strict=True)
+        ]
+        pixels = 0 if all(map(_takes_inputs, self._models)) else image.width * image.height
+        return _Opened(index, identity, rows, inputs, pixels)
+
+    def _try_to_open(self, index: int) -> PIL.Image.Image | UnreadableImage:
+        reduced = getattr(self._images, "reduced", None)
+        try:
+            if self._least_side is not None and callable(reduced):
+                image: PIL.Image.Image = reduced(index, self._least_side)
+                return image
+            return self._images[index]
+        except ImageReadError as error:
+            return UnreadableImage(self._images.name(index), reason_of(error))
+
+    def _check_writable(self) -> None:
+        """Find out before the first image is opened, not after a thousand."""
+        if not self._checked_writable:
+            for cache in self._caches:
+                if cache is not None:
+                    cache.check_writable()
+            self._checked_writable = True
+
+    def _file_identity(self, index: int) -> str | None:
+        identity = getattr(self._images, "identity", None)
+        return identity(index) if callable(identity) else None
+
+    def _is_unchanged(self, one: _Opened) -> bool:
+        """Tell whether the file is the one that was opened: one replaced meanwhile must not be cached."""
+        now = self._file_identity(one.index)
+        return now is None or now == one.identity
+
+
+class _Rows:
+    """One model's rows of one block."""
+
+    def __init__(self, model: ImageModel, cache: EmbeddingCache | None) -> None:
+        self._model = model
+        self._cache = cache
+        self._new: dict[str, FloatArray] = {}
+        self.by_index: dict[int, FloatArray] = {}
+
+    def take_known(self, batch: Sequence[_Opened], number: int) -> None:
+        """Take the rows that the cache had."""
+        for one in batch:
+            row = one.rows[number] if one.unreadable is None else None
+            if row is not None:
+                self.by_index[one.index] = row
+
+    def take(self, answers: _Answers, is_unchanged: Callable[[_Opened], bool]) -> None:
+        """Take the rows that the model made, once they are what they should be."""
+        if not answers.asked:
+            return
+        checked = unit_rows_of if hasattr(self._model, "encode_text") else finite_rows_of
+        rows = checked(self._model, answers.rows, len(answers.asked))
+        for one, row in zip(answers.asked, rows, strict=True):
+            self.by_index[one.index] = row
+            if self._cache is not None and one.identity is not None and is_unchanged(one):
+                self._new[one.identity] = row
+
+    def write(self) -> None:
+        """Write the new rows to the cache as one shard."""
+        if self._cache is not None and self._new:
+            self._cache.write(list(self._new), np.stack(list(self._new.values())))
+        self._new = {}
+
+    def of(self, indices: Sequence[int]) -> FloatArray:
+        """Return the (m, dim) float32 rows of these images."""
+        rows = [self.by_index[index] for index in indices]
+        return np.array(rows, dtype=np.float32).reshape(len(indices), self._model.dim)
+
+
+def _find(cache: EmbeddingCache | None, identities: Sequence[str | None]) -> Sequence[FloatArray | None]:
+    return [None] * len(identities) if cache is None else cache.find(identities)
+
+
+def _result(opened: _Opened | Future[_Opened]) -> _Opened:
+    return opened.result() if isinstance(opened, Future) else opened
+
+
+def _takes_inputs(model: ImageModel) -> TypeGuard[PipelinedModel]:
+    return hasattr(model, "input_of") and hasattr(model, "rows_of")
+
+
+def _is_on_gpu(model: ImageModel) -> bool:
+    return getattr(getattr(model, "device", None), "type", "cpu") != "cpu"
+
+
+def _least_side(models: Sequence[ImageModel]) -> int | None:
+    """Return how small the images may be decoded for all models, None for as they are."""
+    sides = [getattr(model, "least_side", None) for model in models]
+    known = [side for side in sides if side is not None]
+    return max(known) if known and len(known) == len(sides) else None
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell by the words: each kind of device has a type of its own for it, and some have none."""
+    return "out of memory" in str(error).lower()
+
+
+def _as_array(rows: Any) -> Any:
+    return rows.detach().float().cpu().numpy() if hasattr(rows, "detach") else np.asarray(rows)
