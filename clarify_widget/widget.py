@@ -790,9 +790,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         fields = content if isinstance(content, dict) else {}
         request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
         if request.type == "compare_phrases":
-            self._comparing_lane.submit_latest(
-                lambda: self._answer(request, self._answer_compare_phrases, quiet=True),
-                drop=lambda: self._reply(request, {"stale": True}),
+            # Two views may compare other phrases: each gets its answer.
+            self._comparing_lane.submit(
+                lambda: self._answer(request, self._answer_compare_phrases, quiet=True)
             )
         elif request.type in ("score", "select_class", "sharpen"):
             self._previews.stop()
@@ -941,6 +941,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_cancel(self, _request: _Request) -> _Answer:
         self.cancel()
+        self._publish(error=None)
         return {}, []
 
     def _answer_thumbnails(self, request: _Request) -> _Answer:

@@ -772,6 +772,16 @@ def test_cancel_leaves_the_model_as_it_was(page, session, training):
     assert session.retrained is None
 
 
+def test_cancel_takes_an_error_away_as_every_verb_does(page, training):
+    page.request("retrain", objective="class_balanced")
+    training.wait_for_start()
+    page.refused("score", class_name="oval", phrase=" ")
+    page.request("cancel")
+    training.gate.set()
+    page.wait_until(lambda state: state["status"]["state"] == "ready")
+    assert page.state["error"] is None
+
+
 def test_later_run_replaces_the_earlier_one(page, session, training):
     page.request("keep", class_name="oval", phrase="red", threshold=-0.3)
     page.request("retrain", objective="slice_balanced")

@@ -112,16 +112,11 @@ export class Actions {
     this.store.patch({ compared: phrase });
   }
 
-  /** Null when it came to nothing, or when another comparison was asked for since. */
+  /** Null when it came to nothing. */
   async comparison(first: string, second: string): Promise<PhraseComparison | null> {
     const fields = { class_name: this.store.state.class_name, first, second };
     try {
-      const { result } = await this.channel.request<PhraseComparison & { stale?: boolean }>(
-        "compare_phrases",
-        fields,
-        { lane: "compare" },
-      );
-      return result.stale ? null : result;
+      return (await this.channel.request<PhraseComparison>("compare_phrases", fields)).result;
     } catch {
       return null;
     }

@@ -43,9 +43,9 @@ export class Tiles {
   /** The row of the one stop for the Tab key. */
   private stop = -1;
   private hovered: Tile | null = null;
-  /** Where a range begins, and what was selected without it. */
+  /** Where a range begins, and what it added last. */
   private anchor = -1;
-  private base: number[] = [];
+  private added: number[] = [];
 
   constructor(
     private readonly tools: Tools,
@@ -285,7 +285,7 @@ export class Tiles {
     const rows = new Set(this.selection?.rows);
     if (!rows.delete(row)) rows.add(row);
     this.anchor = row;
-    this.base = [...rows];
+    this.added = [];
     this.selection?.replace(rows);
   }
 
@@ -296,8 +296,12 @@ export class Tiles {
     if (begin < 0) {
       begin = from;
       this.anchor = rows[from] as number;
-      this.base = [...(this.selection?.rows ?? [])];
+      this.added = [];
     }
-    this.selection?.replace([...this.base, ...rows.subarray(Math.min(begin, at), Math.max(begin, at) + 1)]);
+    const others = new Set(this.selection?.rows);
+    for (const row of this.added) others.delete(row);
+    const range = [...rows.subarray(Math.min(begin, at), Math.max(begin, at) + 1)];
+    this.added = range.filter((row) => !others.has(row));
+    this.selection?.replace([...others, ...this.added]);
   }
 }
