@@ -338,7 +338,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         with self.session.lock:
             if self._run is not None:
                 self._run.cancelled.set()
-                self._publish(status={**self.status, "message": "Stopping"})
+                self._publish(status={**self.status, "message": presentation.STOPPING})
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
@@ -386,7 +386,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         try:
             return self.session.retrain(run.objective, self._progress_of(run), run.cancelled.is_set)
         except CancelledError:
-            message = "Cancelled; the model is as it was."
+            message = presentation.CANCELLED
             raise
         finally:
             self._finish(run, message)
@@ -1003,10 +1003,7 @@ def _error_json(error: Exception) -> Json:
     if isinstance(error, ClarifyError | traitlets.TraitError):
         return {"type": type(error).__name__, "message": str(error)}
     logger.error("An unexpected error in a widget", exc_info=error)
-    return {
-        "type": type(error).__name__,
-        "message": f"Something unexpected went wrong ({error or type(error).__name__}); nothing was lost.",
-    }
+    return {"type": type(error).__name__, "message": presentation.unexpected(error)}
 
 
 def _one_of(value: str, name: str, choices: list[str] | tuple[str, ...]) -> str:
