@@ -20,7 +20,6 @@ LAYERS = (
     ("thumbnails",),
     ("background",),
     ("session",),
-    ("examples",),
     ("front_end",),
     ("widget",),
 )
