@@ -21,9 +21,7 @@ from paper_tables import (
     OVERALL_CHANGE,
     TABLE_1,
     TABLE_2,
-    TABLE_3,
     TABLE_4,
-    TABLE_5,
     TABLE_6,
 )
 from reproduction.accuracies import (
@@ -47,6 +45,8 @@ from reproduction.phrases import hardest_class, phrase_table, score_sentence, su
 from reproduction.sources import CELEBA, WATERBIRDS, Source, embedded, stored_waterbirds, without_folder
 
 import clarify_widget as cw
+from clarify_widget.concepts.published import IMAGENET_FEATURES as TABLE_5
+from clarify_widget.concepts.published import USER_PHRASES as TABLE_3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,9 +22,8 @@ from reproduction.page import markdown_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paper_tables import SpuriousFeature
-
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts.published import SpuriousFeature
     from clarify_widget.datasets.dataset import Split
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.training import LinearHead
