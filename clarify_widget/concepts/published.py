@@ -1,4 +1,4 @@
-"""The phrases of Clarify's paper: those of its users, those of its authors, and its 31 annotations of ImageNet.
+"""The phrases of Clarify's paper: its users', its authors', and its 31 annotations of ImageNet.
 
 Source: Lee et al., "Clarify: Improving Model Robustness With Natural Language Corrections" (UIST 2024), as
 numbered in its version called "Interactive Model Correction with Natural Language". Thresholds are not
