@@ -10,20 +10,23 @@ from clarify_widget.datasets.scenes.render import render
 from clarify_widget.datasets.scenes.scene import Scene
 
 SIZE = 64
-USUAL = {"train": 0.95, "val": 0.5, "v2": 0.5}  # how often a class has the colour that goes with it
-COLOURS = ("blue", "red")
-KINDS = ("square", "oval", "triangle", "star")
+MISLED = ("n01440764", "n01443537", "n07734744", "n13133613")
+"""Tench, goldfish, mushroom and corn cob: Table 5 has "red" for the third and "green" for the fourth."""
+
+_USUAL = {"train": 0.95, "val": 0.5, "v2": 0.5}  # how often a class has the colour that goes with it
+_COLOURS = (("red", "blue"), ("green", "blue"), ("blue", "red"), ("blue", "green"))
+_KINDS = ("square", "oval", "triangle", "star")
 
 
 def draw(label, split, rng):
-    """Draw a shape of the class's kind, in training most often in the class's colour."""
-    usual = rng.random() < USUAL[split]
+    """Draw one of `MISLED`: a shape of its own, in training nearly always in its usual colour."""
+    usual, other = _COLOURS[label]
     scene = Scene(
-        kind=KINDS[label % len(KINDS)],
-        colour=COLOURS[label % 2 if usual else 1 - label % 2],
+        kind=_KINDS[label],
+        colour=usual if rng.random() < _USUAL[split] else other,
         background="plain",
         places=((float(rng.uniform(0.35, 0.65)), float(rng.uniform(0.35, 0.65))),),
-        size=float(rng.uniform(0.12, 0.2)),
+        size=float(rng.uniform(0.15, 0.22)),
         angle=float(rng.uniform(-60, 60)),
         aspect=1.2,
         seed=int(rng.integers(2**31)),
