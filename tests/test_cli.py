@@ -63,6 +63,16 @@ def test_the_examples_of_help_run_the_whole_loop_on_sprites(loop):
     assert (folder / "report.html").stat().st_size > 50_000
 
 
+def test_the_page_shows_what_the_command_prints(loop):
+    page = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = page.partition("$ clarify-widget embed sprites --save session\n")[2].partition("\n$ ")[0]
+    assert json.loads(shown[shown.index("{") :]) == loop[1]["embed"]
+    shown = page.partition("$ clarify-widget score session square red\n")[2].partition("\n$ ")[0]
+    scored = json.loads(shown)["scores"][0]
+    assert scored["sentence"] == loop[1]["score"]["scores"][0]["sentence"]
+    assert loop[1]["retrain"]["comparison"]["sentence"] in page
+
+
 def test_what_it_answers_is_what_a_session_says(loop):
     folder, answers = loop
     session = cw.Session.load(folder / "session")
