@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clarify_widget import ClarifyWidget, Session
-from clarify_widget import widget as widget_module
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import (
     CancelledError,
@@ -29,6 +28,8 @@ from clarify_widget.errors import (
 from clarify_widget.session import expected as expected_module
 from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
+from clarify_widget.widget import retraining as retraining_module
+from clarify_widget.widget import widget as widget_module
 from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import planted_dataset, planted_encoder
 
@@ -667,6 +668,16 @@ def test_closed_widget_lets_go_of_the_session(widget, page, session):
     assert len(page.updates) == before
 
 
+def test_widget_whose_host_closed_its_comm_lets_go_of_the_session(widget, page, session):
+    page.close()
+    before = len(page.updates)
+
+    session.annotate("oval", "red")
+
+    assert widget.comm is None
+    assert len(page.updates) == before
+
+
 # -- retraining
 
 
@@ -738,7 +749,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
         def monotonic(cls):
             return cls.now
 
-    monkeypatch.setattr(widget_module, "time", Clock)
+    monkeypatch.setattr(retraining_module, "time", Clock)
     for step in range(1000):
         Clock.now = 100.0 + step / 1000
         training.progress(progress_at(step, loss=1 / (step + 1), fraction=step / 1000))
@@ -760,6 +771,16 @@ def test_cancel_leaves_the_model_as_it_was(page, session, training):
     assert page.state["status"]["message"] == "Cancelled; the model is as it was."
     assert page.state["comparison"] is page.state["error"] is None
     assert session.retrained is None
+
+
+def test_cancel_takes_an_error_away_as_every_verb_does(page, training):
+    page.request("retrain", objective="class_balanced")
+    training.wait_for_start()
+    page.refused("score", class_name="oval", phrase=" ")
+    page.request("cancel")
+    training.gate.set()
+    page.wait_until(lambda state: state["status"]["state"] == "ready")
+    assert page.state["error"] is None
 
 
 def test_later_run_replaces_the_earlier_one(page, session, training):

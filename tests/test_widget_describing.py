@@ -180,6 +180,20 @@ def test_a_comparison_that_fails_leaves_the_banner_alone(page):
     assert page.state["error"] is None
 
 
+def test_each_view_gets_the_comparison_that_it_asked_for(widget, page, monkeypatch):
+    compare, gate = widget.session.compare_phrases, threading.Event()
+
+    def wait(*phrases, **settings):
+        assert gate.wait(PATIENCE)
+        return compare(*phrases, **settings)
+
+    monkeypatch.setattr(widget.session, "compare_phrases", wait)
+    others = ("round", "crimson", "noise")
+    asked = [page.ask("compare_phrases", class_name="square", first="red", second=other) for other in others]
+    gate.set()
+    assert [page.answer(one)[0]["result"]["second"]["phrase"] for one in asked] == list(others)
+
+
 def test_a_joined_phrase_is_shown_kept_and_its_threshold_moved(page):
     page.request("score", class_name="square", phrase="red AND crimson")
     assert page.state["phrase"] == "red AND crimson"

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clarify_widget.concepts import error_score
 from clarify_widget.encoders.base import unknown_words
 from clarify_widget.errors import ScoreError
 from clarify_widget.session.origin import origin_of
-from clarify_widget.session.results import ClassMembers, PhraseScore
+from clarify_widget.session.results import PhraseScore
 from clarify_widget.session.sharpening import unmarked
 
 if TYPE_CHECKING:
+    from clarify_widget.arrays import IntArray
+    from clarify_widget.session.results import ClassMembers
     from clarify_widget.session.session import Session
 
 
 def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
     """Score a phrase without remembering it; see `Session.score` for the errors."""
     phrase = phrase.strip()
-    similarities = session.similarities(phrase)
-    members = _judges(session, class_name, phrase)
-    similar = similarities[members.indices]
-    result = error_score(similar[~members.correct], similar[members.correct])
+    members = session.members(class_name)
+    check_scorable(class_name, members)
+    similar = session.class_similarities(class_name, phrase)
+    judges = _judges(session, class_name, phrase, members)
+    correct, similar = members.correct[judges], similar[judges]
+    wrong = ~correct
+    result = error_score(similar[wrong], similar[correct])
     return PhraseScore(
         class_name=class_name,
         phrase=phrase,
@@ -29,27 +36,28 @@ def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
         threshold=result.threshold,
         direction=result.direction,
         p_value=result.p_value,
-        wrong=int((~members.correct).sum()),
-        correct=int(members.correct.sum()),
+        wrong=int(np.count_nonzero(wrong)),
+        correct=int(np.count_nonzero(correct)),
         unknown_words=_unknown_words(session, phrase),
-        left_out=session.members(class_name).indices.size - members.indices.size,
-        origin=origin_of(session, "val", len(members.indices), session.head),
+        left_out=len(members.correct) - len(correct),
+        origin=origin_of(session, "val", len(correct), session.head),
     )
 
 
-def _judges(session: Session, class_name: str, phrase: str) -> ClassMembers:
-    """Return the images that a phrase is judged by: all of the class but those that it was sharpened by."""
-    members = session.members(class_name)
-    check_scorable(class_name, members)
-    unseen = unmarked(members.indices, session.sharpened_parts(phrase))
-    judges = ClassMembers(members.indices[unseen], members.correct[unseen])
-    if judges.correct.all() or not judges.correct.any():
-        which = "wrong" if judges.correct.all() else "right"
+def _judges(session: Session, class_name: str, phrase: str, members: ClassMembers) -> IntArray | slice:
+    """Return which members a phrase is judged by: all but those that it was sharpened by."""
+    sharpened = session.sharpened_parts(phrase)
+    if not sharpened:
+        return slice(None)
+    unseen = unmarked(members.indices, sharpened)
+    correct = members.correct[unseen]
+    if correct.all() or not correct.any():
+        which = "wrong" if correct.all() else "right"
         raise ScoreError(
             f"Every {which} validation image of {class_name} is marked, so none is left to judge “{phrase}” "
             "by; leave some unmarked.",
         )
-    return judges
+    return unseen
 
 
 def _unknown_words(session: Session, phrase: str) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ Event = Literal[
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
 _SUGGESTIONS_REMEMBERED = 256  # classes
 _ACCURACIES_REMEMBERED = 4096  # phrases at a threshold
+_SIMILARITIES_REMEMBERED = 4  # phrases of a class: what is shown, asked for several times while it is scored
 
 
 class Session:
@@ -154,6 +155,8 @@ class Session:
         self._expectations = Expectations()
         self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
         self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
+        self._members: dict[str, ClassMembers] = {}
+        self._similar: Memory[FloatArray] = Memory(_SIMILARITIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
         self._folder: Path | None = None  # the saved session that this one goes on from
@@ -249,6 +252,8 @@ class Session:
             self._expectations.forget()
             self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
             self._accuracies = Memory(_ACCURACIES_REMEMBERED)
+            self._members = {}
+            self._similar = Memory(_SIMILARITIES_REMEMBERED)
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -298,8 +303,12 @@ class Session:
 
     def members(self, class_name: str) -> ClassMembers:
         """Return the validation images of one class and which of them the model gets right."""
-        indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
-        return ClassMembers(indices, self.correct("val")[indices])
+        memory = self._members
+        known = memory.get(class_name)
+        if known is None:
+            indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
+            memory[class_name] = known = ClassMembers(indices, self.correct("val")[indices])
+        return known
 
     def score(self, class_name: str, phrase: str, *, instead_of: Collection[str] = ()) -> PhraseScore:
         """Score how well a phrase tells the wrong validation images of a class from the right ones.
@@ -592,12 +601,12 @@ class Session:
         memory, key = self._accuracies, (class_name, phrase, threshold)
         known = memory.get(key)
         if known is None:
-            parts = self.split(class_name, phrase, threshold)
-            without, having = (
-                CellAccuracy(side, int(has.sum()), int(parts.correct[has].sum()))
-                for side, has in (("without", ~parts.has), ("with", parts.has))
+            correct = self.members(class_name).correct
+            has = self.class_similarities(class_name, phrase) > threshold
+            known = (
+                CellAccuracy("without", int(np.count_nonzero(~has)), int(np.count_nonzero(correct & ~has))),
+                CellAccuracy("with", int(np.count_nonzero(has)), int(np.count_nonzero(correct & has))),
             )
-            known = without, having
             memory.put(key, known)
         return known
 
@@ -915,6 +924,15 @@ class Session:
         """
         self._require_fit()
         return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
+
+    def class_similarities(self, class_name: str, phrase: str) -> FloatArray:
+        """Return (n,) similarities of a phrase with the validation images of a class; see `members`."""
+        memory, key = self._similar, (class_name, phrase)
+        known = memory.get(key)
+        if known is None:
+            known = self.similarities(phrase)[self.members(class_name).indices]
+            memory.put(key, known)
+        return known
 
     def similarities_of_many(
         self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None

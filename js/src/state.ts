@@ -201,6 +201,7 @@ export class Store {
     const counted = sides?.class_name === className && sides.phrase === phrase ? sides : null;
     const isShown = (kept: Annotation) => kept.class_name === className && kept.phrase === phrase;
     if (local.pendingClass === className) local.pendingClass = null;
+    if (this.current?.class_name !== className) local.compared = null;
     return {
       readonly: this.readonly,
       dataset_name: model.get("dataset_name") ?? "",

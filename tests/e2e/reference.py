@@ -1,22 +1,22 @@
-"""What a ClarifyWidget should show after each step: a Session without a widget, and what a page would say."""
+"""What a ClarifyWidget should hold after each step: a Session without a widget, and what is shown of it."""
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from clarify_widget.errors import ClarifyError
 from clarify_widget.session import presentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from clarify_widget.session import Session
+    from clarify_widget.session import PhraseComparison, Session
 
 Json = dict[str, Any]
 
 CHIPS_ABOVE, CHIPS_WITHIN = 6, 3  # suggestions that are shown
-ROWS_OF_A_KIND = 8  # rows of a comparison that are shown at first
 
 
 class Reference:
@@ -38,10 +38,13 @@ class Reference:
         self.running = False
         self.dragged: dict[tuple[str, str], float] = {}
         self.marked: dict[str, dict[int, bool]] = {}
+        self.selected: set[int] = set()
 
     # -- steps
 
     def choose(self, class_name: str) -> None:
+        if class_name != self.class_name:
+            self.selected = set()
         self.class_name, self.phrase, self.threshold, self.error = class_name, "", None, ""
 
     def score(self, phrase: str) -> None:
@@ -60,9 +63,12 @@ class Reference:
         if threshold != self.threshold:
             self.threshold = self.dragged[self.class_name, self.phrase] = threshold
 
-    def mark(self, row: int, has: bool) -> None:
-        marks = self._marks_of(self.phrase)
-        self.marked[self._words_of(self.phrase)] = {**marks, row: has}
+    def mark(self, rows: Iterable[int], has: bool | None) -> None:
+        """Mark images as having the phrase that is shown, or not; None takes their marks away."""
+        marks = self._marks_of(self.phrase) | dict.fromkeys(rows, has)
+        self.marked[self._words_of(self.phrase)] = {
+            row: marked for row, marked in marks.items() if marked is not None
+        }
         self.error = ""
 
     def forget_marks(self) -> None:
@@ -127,8 +133,7 @@ class Reference:
         self.session.suggest(self.class_name)
         scored = presentation.tried_phrase(self.session, self.class_name, self.phrase)
         view = presentation.class_view(self.session, self.class_name, scored, self._thresholds())
-        for packed in ("examples", "confidences"):
-            del view[packed]
+        del view["similarities"]
         sides = None
         if self.phrase:
             sides = presentation.sides_json(self.session.sides(self.class_name, self.phrase, self.threshold))
@@ -139,18 +144,39 @@ class Reference:
             "sides": sides,
             "suggestions": presentation.suggestions(self.session, self.class_name),
             "marks": self._marks(),
+            "selected": sorted(self.selected),
             "objective": self.objective,
             "status": {"state": "retraining" if self.running else "ready", "message": self.message},
             "error": self.error,
         }
 
-    def sizes(self) -> list[int]:
-        """How many images are in the left and in the right grid."""
+    @property
+    def correct(self) -> set[int]:
+        """The validation rows of the class that is shown, of which the model is right."""
         members = self.session.members(self.class_name)
-        right = ~members.correct
-        if self.threshold is not None:
-            right = self.session.similarities(self.phrase)[members.indices] > self.threshold
-        return [int((~right).sum()), int(right.sum())]
+        return set(members.indices[members.correct].tolist())
+
+    def rows(self, side: str) -> list[int]:
+        """The validation rows of a grid, in the order in which they are shown."""
+        members = self.session.members(self.class_name)
+        if self.threshold is None:
+            return members.indices[members.correct == (side == "left")].tolist()
+        similar = self.session.similarities(self.phrase)[members.indices]
+        ascending = np.argsort(similar, kind="stable")
+        has = similar[ascending] > self.threshold
+        ordered = members.indices[ascending]
+        return ordered[~has].tolist() if side == "left" else ordered[has][::-1].tolist()
+
+    def compared(self, other: str | None) -> PhraseComparison | None:
+        """The phrase that is shown beside another one; None where there is nothing to compare."""
+        if not self.phrase or other is None or other == self.phrase:
+            return None
+        try:
+            return self.session.compare_phrases(
+                self.class_name, self.phrase, other, thresholds=self._thresholds()
+            )
+        except ClarifyError:
+            return None
 
     def _dragged(self) -> dict[str, float]:
         return {phrase: at for (name, phrase), at in self.dragged.items() if name == self.class_name}
@@ -181,178 +207,25 @@ class Reference:
         }
 
 
-def comparable(traits: Json) -> Json:
-    """Leave out of traits what cannot be foreseen: seconds, losses, and what is worked out unasked.
+class Hand:
+    """What selects images in one grid of one view: where its range begins, and what the range added last."""
 
-    Nothing is worked out unasked while a model is retrained.
-    """
-    running = traits["status"]["state"] == "retraining"
-    kept = {
-        name: value for name, value in traits.items() if not (running and name in ("sides", "suggestions"))
-    }
-    looked_up = {"expected", "accuracies"} if running else {"expected"}
-    return kept | {
-        "history": [
-            {name: value for name, value in tried.items() if name not in looked_up}
-            for tried in traits["history"]
-        ],
-        "models": [
-            {name: value for name, value in model.items() if name != "curve"} for model in traits["models"]
-        ],
-    }
+    def __init__(self, reference: Reference, side: str) -> None:
+        self.reference = reference
+        self.side = side
+        self.begin: int | None = None
+        self.added: set[int] = set()
 
+    def toggle(self, row: int) -> None:
+        self.reference.selected ^= {row}
+        self.begin, self.added = row, set()
 
-def fixed(value: float, digits: int) -> str:
-    """Write a number as JavaScript's `toFixed` does."""
-    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
-
-
-def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{fixed(100 * value, 1)} %"
-
-
-def _share(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else fixed(value, 2)
-
-
-def page_of(traits: Json, sizes: list[int]) -> Json:
-    """What a page shows of traits, as `READ` reads it."""
-    running = traits["status"]["state"] == "retraining"
-    score, threshold = traits["score"], traits["threshold"]
-    phrases = traits["suggestions"]["phrases"]
-    above = [row["phrase"] for row in phrases if row["above_noise"]][:CHIPS_ABOVE]
-    within = [row["phrase"] for row in phrases if not row["above_noise"]][:CHIPS_WITHIN]
-    marks = traits["marks"]
-    marked = f"{len(marks['has'])} marked “has it”, {len(marks['has_not'])} “has it not”"
-    in_use = next((model["number"] for model in traits["models"] if model["in_use"]), 0)
-    return {
-        "painted": f"{traits['class_name']}|{traits['phrase']}",
-        "busy": False,
-        "classes": [
-            [one["name"], one["name"] == traits["class_name"], one["annotated"], _percent(one["error_rate"])]
-            for one in traits["classes"]
-        ],
-        "score": None if score is None else fixed(score["score"], 2),
-        "direction": None if score is None else "wrong" if score["direction"] > 0 else "right",
-        "threshold": None if threshold is None else float(fixed(threshold, 4)),
-        "number": None if threshold is None else fixed(threshold, 3),
-        "sizes": sizes,
-        "sides": None if running or not traits["sides"] else _sides(traits["sides"]),
-        "history": [_tried(tried, traits["phrase"], running) for tried in traits["history"]],
-        "annotations": [
-            [
-                kept["class_name"],
-                kept["phrase"],
-                "" if kept["score"] is None else fixed(kept["score"], 2),
-                kept["active"],
-                kept["active"] and not kept["used"],
-            ]
-            for kept in traits["annotations"]
-        ],
-        "comparison": _comparison(traits["comparison"]),
-        "models": [[number, number == in_use] for number in range(len(traits["models"]) + 1)]
-        if traits["models"]
-        else [],
-        "objective": traits["objective"],
-        "undo": f"Undo: {traits['can_undo']}" if traits["can_undo"] and not running else None,
-        "redo": f"Redo: {traits['can_redo']}" if traits["can_redo"] and not running else None,
-        "suggestions": None if running else above + within,
-        "marked": marked if traits["phrase"] and (marks["has"] or marks["has_not"]) else None,
-        "running": running,
-        "message": traits["status"]["message"],
-        "error": traits["error"] or None,
-    }
-
-
-def _sides(sides: Json) -> list[Any]:
-    return [[f"{size:,}" for size in (*sides["val"], *sides["train"])], sides["warnings"]]
-
-
-def _tried(tried: Json, shown: str, running: bool) -> list[Any]:
-    tags = ["best"] * tried["best"] + ["kept"] * tried["kept"] + ["often right"] * (tried["direction"] < 0)
-    row = [tried["phrase"], tried["phrase"] == shown, fixed(tried["score"], 2), tags]
-    if running:
-        return row
-    without, having = tried["accuracies"]
-    expected = tried["expected"]
-    said = expected and (expected["sentence"] or expected["reason"])
-    return [*row, f"right: {_share(without)} without, {_share(having)} with", said]
-
-
-def _comparison(comparison: Json | None) -> list[Any] | None:
-    if comparison is None:
-        return None
-    rows = []
-    for kind in ("overall", "worst", "slice", "group", "class"):
-        of_kind = [row for row in comparison["rows"] if row["kind"] == kind]
-        rows += [[kind, _percent(row["before"]), _percent(row["after"])] for row in of_kind[:ROWS_OF_A_KIND]]
-    return [comparison["sentence"], rows]
-
-
-READ = """running => [...document.querySelectorAll("[data-cw-painted]")].map(root => {
-  const all = (id, from = root) => [...from.querySelectorAll(`[data-testid="${id}"]`)];
-  const texts = (selector, from) => [...from.querySelectorAll(selector)].map(one => one.textContent);
-  const one = id => {
-    const found = all(id)[0];
-    return found && !found.closest("[hidden]") ? found : null;
-  };
-  const title = id => one(id).disabled ? null : one(id).title;
-  const size = id => {
-    const found = one(id).querySelector("header").textContent.match(/([\\d,]+) image/);
-    return found ? Number(found[1].replace(",", "")) : 0;
-  };
-  const slider = one("threshold-slider");
-  const comparison = one("comparison");
-  return {
-    painted: root.dataset.cwPainted,
-    busy: root.querySelector('[aria-busy="true"]') !== null,
-    box: one("phrase-input").value,
-    classes: all("class-option").map(option => [
-      option.dataset.name,
-      option.getAttribute("aria-selected") === "true",
-      option.textContent.includes("annotated"),
-      option.querySelector(".cw-number").textContent,
-    ]),
-    score: one("error-score")?.textContent ?? null,
-    direction: one("direction")?.querySelector("strong").textContent ?? null,
-    threshold: slider ? Number(slider.getAttribute("aria-valuenow")) : null,
-    number: one("threshold-value")?.value ?? null,
-    sizes: [size("grid-left"), size("grid-right")],
-    sides: running || !slider
-      ? null
-      : [texts("td.cw-number", one("sides")), texts("li", all("side-warnings")[0])],
-    history: all("history-item").map(row => [
-      row.dataset.phrase,
-      row.getAttribute("aria-current") === "true",
-      row.querySelector(".cw-number").textContent,
-      texts(".cw-tag", row),
-      ...(running ? [] : [
-        row.querySelector(".cw-accuracies")?.textContent ?? null,
-        all("expected", row)[0]?.title ?? null,
-      ]),
-    ]),
-    annotations: [...one("annotations").querySelectorAll("li")].map(row => [
-      row.querySelector(".cw-muted").textContent,
-      row.querySelector(".cw-annotation-phrase").textContent,
-      row.querySelector(".cw-number").textContent,
-      all("switch", row)[0].checked,
-      texts(".cw-tag", row).includes("not used"),
-    ]),
-    comparison: comparison && [
-      comparison.querySelector("p[aria-live]").textContent,
-      [...comparison.querySelectorAll("tr[data-kind]")].map(row => [
-        row.dataset.kind,
-        ...texts("td.cw-number", row).slice(0, 2),
-      ]),
-    ],
-    models: one("models") ? all("model").map(input => [Number(input.dataset.number), input.checked]) : [],
-    objective: one("objective").value,
-    undo: title("undo"),
-    redo: title("redo"),
-    suggestions: running ? null : all("suggestion").map(chip => chip.dataset.phrase),
-    marked: one("forget-marks") ? one("marked").textContent : null,
-    running: one("cancel") !== null,
-    message: one("status").textContent,
-    error: one("error")?.querySelector("p").textContent ?? null,
-  };
-})"""
+    def extend(self, row: int, start: int | None = None) -> None:
+        """Select up to `row`, from where the range begins; from `start` or `row` when that is not shown."""
+        rows = self.reference.rows(self.side)
+        if self.begin not in rows:
+            self.begin, self.added = row if start is None else start, set()
+        first, last = sorted((rows.index(self.begin), rows.index(row)))
+        others = self.reference.selected - self.added
+        self.added = set(rows[first : last + 1]) - others
+        self.reference.selected = others | self.added

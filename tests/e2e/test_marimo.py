@@ -1,11 +1,13 @@
-"""The loop in marimo, where widgets sit in a shadow root and every trait update runs cells again."""
+"""The loop in marimo, where widgets sit in a shadow root and what the page writes runs cells again."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.lab import REPOSITORY, free_port, server
@@ -24,68 +26,92 @@ app = marimo.App()
 
 
 @app.cell
-def _():
+def setup():
+    import gc
     import time
+    import weakref
     import marimo as mo
     import clarify_widget as cw
     from tests.e2e.problems import waiting_session
 
     session = waiting_session()
-    session.gate.set()
-    return cw, mo, session, time
+    made = weakref.WeakSet()
+    thresholds, events, counts = [], [], []
+    changed, set_changed = mo.state("")
+
+    def hear(event):
+        if event in ("annotated", "retrained"):
+            events.append(event)
+            set_changed(event)
+
+    session.subscribe(hear)
+    go = mo.notebook_dir() / "go"
+    return changed, counts, cw, events, gc, go, made, mo, session, thresholds, time
 
 
 @app.cell
-def _(mo):
-    again = mo.ui.run_button(label="show it anew")
-    again
-    return (again,)
+def buttons(mo):
+    anew = mo.ui.run_button(label="show it anew")
+    count = mo.ui.run_button(label="count")
+    gate = mo.ui.run_button(label="open the gate")
+    wait = mo.ui.run_button(label="run a cell")
+    mo.hstack([anew, count, gate, wait])
+    return anew, count, gate, wait
 
 
 @app.cell
-def _(again, cw, mo, session):
-    again.value
+def shown(anew, cw, made, mo, session):
+    anew.value
     widget = mo.ui.anywidget(cw.ClarifyWidget(session))
+    made.add(widget.widget)
     mo.vstack([widget, widget])
     return (widget,)
 
 
 @app.cell
-def _(mo, widget):
-    widget.value
-    threshold = widget.threshold
-    mo.md(f"python sees: {threshold or 0:.4f}")
+def depends(mo, thresholds, widget):
+    thresholds.append(widget.value["threshold"])
+    mo.md(f"python sees: {thresholds[-1] or 0:.4f}")
     return
 
 
 @app.cell
-def _(mo):
-    wait = mo.ui.run_button(label="wait for it")
-    wait
-    return (wait,)
+def heard(changed, mo):
+    mo.md(f"python heard: {changed()}")
+    return
 
 
 @app.cell
-def _(mo, session, time, wait):
+def opening(gate, mo, session):
+    mo.stop(not gate.value)
+    session.gate.set()
+    return
+
+
+@app.cell
+def running(events, go, mo, session, time, wait):
     mo.stop(not wait.value)
+    mo.output.replace(mo.md("the cell runs"))
+    events.append("the cell begins")
+    session.gate.set()
     deadline = time.monotonic() + 60
-    while session.retrained is None and time.monotonic() < deadline:
+    while not go.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    mo.md(f"retrained while this cell ran: {session.retrained is not None}")
+    events.append("the cell ends")
     return
 
 
 @app.cell
-def _(mo):
-    count = mo.ui.run_button(label="count listeners")
-    count
-    return (count,)
-
-
-@app.cell
-def _(count, mo, session):
+def counted(count, counts, events, gc, made, mo, session, thresholds):
     mo.stop(not count.value)
-    mo.md(f"listeners: {len(session._subscribers)}")
+    gc.collect()
+    counts.append("once more")
+    comms = sum(w.comm is not None and not w.comm._closed for w in made)
+    listeners = len(session._subscribers) - 1
+    mo.md(
+        f"count {len(counts)}: {len(made)} widgets, {comms} comms, {listeners} listeners, "
+        f"{len(thresholds)} runs: {', '.join(events)}."
+    )
     return
 
 
@@ -95,15 +121,14 @@ if __name__ == "__main__":
 
 
 @contextlib.contextmanager
-def marimo(folder: Path, mode: str) -> Iterator[str]:
-    """Serve the application; yields its address."""
-    (folder / "app.py").write_text(APP, encoding="utf-8")
+def marimo(folder: Path, *command: str) -> Iterator[str]:
+    """Serve what is in a folder; yields its address."""
     settings = folder / "config" / "marimo" / "marimo.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("[runtime]\nauto_instantiate = true\n", encoding="utf-8")
     port = free_port()
-    command = [
-        *(sys.executable, "-m", "marimo", mode, "app.py"),
+    whole = [
+        *(sys.executable, "-m", "marimo", *command),
         *("--headless", "--no-token", "--host", "127.0.0.1", "--port", str(port)),
     ]
     env = {
@@ -113,39 +138,160 @@ def marimo(folder: Path, mode: str) -> Iterator[str]:
         "XDG_CONFIG_HOME": str(folder / "config"),
     }
     url = f"http://127.0.0.1:{port}"
-    with server(command, url=f"{url}/health", cwd=folder, env=env, log=folder / "marimo.log"):
+    with server(whole, url=f"{url}/health", cwd=folder, env=env, log=folder / "marimo.log"):
         yield url
 
 
-def test_the_loop_goes_round_in_marimo(page: Page, tmp_path: Path) -> None:
-    with marimo(tmp_path, "run") as url:
-        page.goto(url)
-        widget = WidgetPage(page)
-        go_once_round(page, widget)
-        page.goto("about:blank")
+class Notebook:
+    """APP on a page, as an application or in the editor."""
+
+    def __init__(self, page: Page, folder: Path, *, in_editor: bool) -> None:
+        self.page = page
+        self.in_editor = in_editor
+        self._counts = 0
+        self._go = folder / "go"
+        self._go.unlink(missing_ok=True)
+
+    def press(self, name: str) -> None:
+        """Press a button, which needs no mouse: that may be dragging something."""
+        self.page.get_by_role("button", name=name, exact=True).dispatch_event("click")
+
+    def show_anew(self) -> WidgetPage:
+        """Run the cell of the widget again, with the editor's own button where there is one."""
+        before = self.page.locator("[data-cw-painted]").first.element_handle()
+        if self.in_editor:
+            cell = self.page.locator("[data-cell-name=shown]")
+            cell.hover()
+            cell.get_by_test_id("run-button").filter(visible=True).first.click()
+        else:
+            self.press("show it anew")
+        self.page.wait_for_function("shown => !shown.isConnected", arg=before)
+        return WidgetPage(self.page)
+
+    def let_the_cell_end(self) -> None:
+        self._go.touch()
+
+    def wait_until_a_cell_runs(self) -> None:
+        expect(self.page.get_by_text("the cell runs", exact=True)).to_be_visible()
+
+    def count(self) -> str:
+        """Return what Python counts once everything that the page sent before has been handled."""
+        self._counts += 1
+        self.press("count")
+        told = self.page.get_by_text(re.compile(rf"^count {self._counts}: "))
+        return told.inner_text().split(": ", 1)[1]
 
 
-def go_once_round(page: Page, widget: WidgetPage) -> None:
+@pytest.fixture(scope="module", params=["run", "edit"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path, str]]:
+    folder = tmp_path_factory.mktemp("marimo")
+    (folder / "app.py").write_text(APP, encoding="utf-8")
+    what = "app.py" if request.param == "run" else "."
+    with marimo(folder, request.param, what) as url:
+        yield request.param, folder, url
+
+
+@pytest.fixture
+def notebook(page: Page, served: tuple[str, Path, str], request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A kernel of its own for each test: an application has one for each page, the editor for each file."""
+    mode, folder, url = served
+    if mode == "edit":
+        name = f"{request.function.__name__}.py"
+        (folder / name).write_text(APP, encoding="utf-8")
+        url = f"{url}/?file={name}"
+    page.goto(url)
+    yield Notebook(page, folder, in_editor=mode == "edit")
+    page.goto("about:blank")
+
+
+@pytest.fixture
+def widget(notebook: Notebook) -> WidgetPage:
+    return WidgetPage(notebook.page)
+
+
+def test_the_loop_goes_round_in_marimo(notebook: Notebook, widget: WidgetPage) -> None:
     widget.try_phrase("red")
+    notebook.press("open the gate")
     best, (_, with_before) = widget.threshold, widget.sizes()
-    widget.drag_threshold(100)
+    widget.drag_threshold(40)
     assert widget.threshold > best
     assert widget.sizes()[1] < with_before
-    expect(page.get_by_text(f"python sees: {widget.threshold:.4f}")).to_be_visible()
+    expect(notebook.page.get_by_text(f"python sees: {widget.threshold:.4f}")).to_be_visible()
     widget.expect_previews()
     widget.keep()
     widget.retrain()
     expect(widget.get("comparison")).to_contain_text("Worst")
+    expect(notebook.page.get_by_text("python heard: retrained", exact=True)).to_be_visible()
     widget.expect_painted("square", "red")
     widget.expect_tiles()
 
 
-def test_two_views_in_marimo_agree(page: Page, tmp_path: Path) -> None:
-    with marimo(tmp_path, "run") as url:
-        page.goto(url)
-        first, second = (WidgetPage(page, view) for view in (0, 1))
-        first.try_phrase("red")
-        second.expect_painted("square", "red")
-        second.choose_class("oval")
-        first.expect_painted("oval", "")
-        page.goto("about:blank")
+def test_two_views_in_marimo_agree(notebook: Notebook, widget: WidgetPage) -> None:
+    other = WidgetPage(notebook.page, 1)
+    widget.try_phrase("red")
+    other.expect_painted("square", "red")
+    other.choose_class("oval")
+    widget.expect_painted("oval", "")
+
+
+def test_a_threshold_runs_dependent_cells_once_and_only_when_it_is_let_go(
+    notebook: Notebook, widget: WidgetPage
+) -> None:
+    widget.try_phrase("red")
+    widget.expect_previews()
+    before = widget.threshold
+    widget.hold_threshold(80)
+    assert widget.threshold > before
+    assert "1 runs" in notebook.count()
+    widget.let_go()
+    expect(notebook.page.get_by_text(f"python sees: {widget.threshold:.4f}")).to_be_visible()
+    assert "2 runs" in notebook.count()
+
+
+def test_a_widget_whose_cell_runs_again_leaves_nothing_behind(notebook: Notebook, widget: WidgetPage) -> None:
+    widget.try_phrase("red")
+    widget.keep()
+    for _ in range(3):
+        widget = notebook.show_anew()
+    assert notebook.count().startswith("1 widgets, 1 comms, 1 listeners,")
+    expect(widget.get("annotations")).to_contain_text("red")
+    widget.try_phrase("blue")
+    widget.expect_tiles()
+
+
+def test_a_retraining_outlives_the_view_that_asked_for_it(notebook: Notebook, widget: WidgetPage) -> None:
+    widget.try_phrase("red")
+    widget.keep()
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+    widget = notebook.show_anew()
+    notebook.press("open the gate")
+    expect(widget.get("comparison")).to_contain_text("Worst")
+    assert notebook.count().startswith("1 widgets, 1 comms, 1 listeners,")
+
+
+def test_a_retraining_ends_on_the_page_while_a_cell_runs(notebook: Notebook, widget: WidgetPage) -> None:
+    """The cell opens the gate, and ends only when the page has shown before and after."""
+    widget.try_phrase("red")
+    widget.keep()
+    widget.get("retrain").click()
+    expect(widget.get("progress")).to_be_visible()
+    notebook.press("run a cell")
+    expect(widget.get("comparison")).to_contain_text("Worst")
+    notebook.let_the_cell_end()
+    assert "runs: annotated, the cell begins, retrained, the cell ends." in notebook.count()
+
+
+def test_a_retraining_asked_for_while_a_cell_runs_follows_it(notebook: Notebook, widget: WidgetPage) -> None:
+    """marimo hands over what a page asks for when the running cell has ended."""
+    widget.try_phrase("red")
+    widget.keep()
+    notebook.press("run a cell")
+    notebook.wait_until_a_cell_runs()
+    with notebook.page.expect_response(lambda response: "model" in response.url):
+        widget.get("retrain").click()
+    notebook.let_the_cell_end()
+    expect(widget.get("comparison")).to_contain_text("Worst")
+    assert "runs: annotated, the cell begins, the cell ends, retrained." in notebook.count()

@@ -75,6 +75,14 @@ class WidgetPage:
 
     def drag_threshold(self, pixels: int) -> None:
         """Drag the threshold to the right with the mouse, in steps, and let go."""
+        self.hold_threshold(pixels)
+        self.let_go()
+
+    def let_go(self) -> None:
+        self.page.mouse.up()
+
+    def hold_threshold(self, pixels: int) -> None:
+        """Drag the threshold to the right with the mouse, in steps, and hold it there."""
         self.slider.scroll_into_view_if_needed()
         box = self.slider.bounding_box()
         assert box is not None
@@ -82,7 +90,6 @@ class WidgetPage:
         self.page.mouse.move(x, y)
         self.page.mouse.down()
         self.page.mouse.move(x + pixels, y, steps=6)
-        self.page.mouse.up()
 
     def keep(self) -> None:
         kept = self.get("annotations")

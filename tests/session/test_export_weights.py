@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import DataError, MissingDependencyError, NotFittedError
 from tests.session.planted import planted_dataset, planted_encoder
 
-READERS = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+READERS = {".csv": partial(pd.read_csv, converters={"weight": float}), ".parquet": pd.read_parquet}
 
 
 @pytest.fixture

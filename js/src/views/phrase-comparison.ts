@@ -10,7 +10,7 @@ const OPERATORS: Operator[] = ["AND", "OR", "NOT"];
 /** The phrase that is shown beside another one: where they say the same, and what to do with both. */
 export function phraseComparison({ actions }: Tools): View {
   const root = h("section", { class: "cw-section cw-compared", "data-testid": "compared", hidden: true });
-  let asked = "";
+  let asked: unknown[] = [];
 
   function table({ first, second, cells }: PhraseComparison): HTMLElement {
     const worst = Math.min(...cells.map(({ accuracy }) => accuracy ?? 1));
@@ -99,16 +99,20 @@ export function phraseComparison({ actions }: Tools): View {
 
   return {
     root,
-    update({ class_name, phrase, compared, threshold, previewing, scoring }: State) {
-      if (previewing || scoring) return;
+    update(state: State) {
+      const { class_name, phrase, compared, threshold, examples, annotations } = state;
+      if (state.previewing || state.scoring || state.waiting) return;
       const on = phrase !== "" && compared !== null && compared !== phrase;
-      const wanted = on ? JSON.stringify([class_name, phrase, compared, threshold]) : "";
-      if (wanted === asked) return;
+      // Another model is right of other images, and the other phrase may be kept at another threshold.
+      const wanted = on ? [class_name, phrase, compared, threshold, examples, annotations] : [];
+      if (wanted.length === asked.length && wanted.every((part, i) => part === asked[i])) return;
       asked = wanted;
       root.hidden ||= !on;
       if (!on || compared === null) return;
       void actions.comparison(phrase, compared).then((found) => {
-        if (asked === wanted && found) show(found);
+        if (asked !== wanted) return;
+        if (found) show(found);
+        else root.hidden = true;
       });
     },
   };

@@ -1,4 +1,4 @@
-import { h } from "../dom";
+import { h, setChildren } from "../dom";
 import { markOfKey } from "../marking";
 import { Tile } from "./tile";
 import type { Listing, Tools } from "./view";
@@ -43,9 +43,9 @@ export class Tiles {
   /** The row of the one stop for the Tab key. */
   private stop = -1;
   private hovered: Tile | null = null;
-  /** Where a range begins, and what was selected without it. */
+  /** Where a range begins, and what it added last. */
   private anchor = -1;
-  private base: number[] = [];
+  private added: number[] = [];
 
   constructor(
     private readonly tools: Tools,
@@ -133,16 +133,17 @@ export class Tiles {
     const old = this.tiles;
     this.tiles = new Map(places.map((at) => [rows[at] as number, this.tileAt(at, old)]));
     for (const [row, tile] of old) if (this.tiles.get(row) !== tile) this.drop(tile);
-    let next = this.space.firstChild;
     for (const at of places) {
       const tile = this.tiles.get(rows[at] as number) as Tile;
       const line = Math.floor(at / this.columns);
       tile.place(at, rows.length, (at % this.columns) * this.pitch, line * this.pitch);
       tile.load(line >= first && line <= last);
       tile.root.tabIndex = at === stop ? 0 : -1;
-      if (tile.root === next) next = next.nextSibling;
-      else this.space.insertBefore(tile.root, next);
     }
+    setChildren(
+      this.space,
+      [...this.tiles.values()].map((tile) => tile.root),
+    );
     // Moving an element takes the focus from it.
     if (focused instanceof HTMLElement && this.space.contains(focused))
       focused.focus({ preventScroll: true });
@@ -284,7 +285,7 @@ export class Tiles {
     const rows = new Set(this.selection?.rows);
     if (!rows.delete(row)) rows.add(row);
     this.anchor = row;
-    this.base = [...rows];
+    this.added = [];
     this.selection?.replace(rows);
   }
 
@@ -295,8 +296,12 @@ export class Tiles {
     if (begin < 0) {
       begin = from;
       this.anchor = rows[from] as number;
-      this.base = [...(this.selection?.rows ?? [])];
+      this.added = [];
     }
-    this.selection?.replace([...this.base, ...rows.subarray(Math.min(begin, at), Math.max(begin, at) + 1)]);
+    const others = new Set(this.selection?.rows);
+    for (const row of this.added) others.delete(row);
+    const range = [...rows.subarray(Math.min(begin, at), Math.max(begin, at) + 1)];
+    this.added = range.filter((row) => !others.has(row));
+    this.selection?.replace([...others, ...this.added]);
   }
 }

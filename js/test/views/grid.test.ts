@@ -212,6 +212,28 @@ describe("image grids", () => {
     expect(await selected()).toEqual([]);
   });
 
+  it("are added as a range to what is selected by then, whoever selected it", async () => {
+    const page = await openScored();
+    const tiles = tilesOf(page.get("grid-left"));
+    const row = (at: number) => Number(tiles[at]?.dataset.index);
+    const elsewhere = Number(tilesOf(page.get("grid-right"))[0]?.dataset.index);
+    const click = async (at: number, keys: MouseEventInit) => {
+      tiles[at]?.dispatchEvent(new MouseEvent("click", { bubbles: true, ...keys }));
+      await settle();
+    };
+    const selected = () => new Set(page.kernel.get("selected"));
+    await click(1, { ctrlKey: true });
+    page.kernel.update({ selected: [row(1), elsewhere] });
+    await settle();
+    await click(2, { shiftKey: true });
+    expect(selected()).toEqual(new Set([row(1), row(2), elsewhere]));
+    await click(6, { ctrlKey: true });
+    page.get("clear-selection").click();
+    await settle();
+    await click(5, { shiftKey: true });
+    expect(selected()).toEqual(new Set([row(5), row(6)]));
+  });
+
   it("of a selection are marked all at once", async () => {
     const page = await openScored();
     page.kernel.update({ selected: [0, 2, 4] });
@@ -241,6 +263,15 @@ describe("original", () => {
       /val\/square.*Label.*square.*Predicted.*oval.*wrong.*Similarity.*320 × 320 px/,
     );
     expect(dialog.querySelector("img")?.getAttribute("src")).toBe("blob:picture");
+  });
+
+  it("has the name for its title from the first", async () => {
+    const page = await openScored();
+    await settle(500);
+    page.kernel.delay = -1;
+    const title = page.get("original-dialog").querySelector("h2");
+    tilesOf(page.get("grid-right"))[0]?.click();
+    expect(title?.textContent).toMatch(/^val\/square\/\d+\.png$/);
   });
 
   it("steps to its neighbours with the arrow keys", async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { join } from "../../src/combine";
+import widget from "../../src/index";
 import { openScored, press, sent, settle } from "../page";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -50,6 +51,40 @@ describe("two phrases", () => {
     expect(get("compared").hidden).toBe(true);
   });
 
+  it("are compared again when another model is right of other images, or one is kept elsewhere", async () => {
+    const { kernel, toggle, ask } = await openTwo();
+    toggle("small").click();
+    await settle();
+    await ask("score", { class_name: "square", phrase: "red" }); // its examples come anew, as from a model
+    expect(sent(kernel, "compare_phrases")).toHaveLength(2);
+    await ask("keep", { class_name: "square", phrase: "small", threshold: 0.3 });
+    expect(sent(kernel, "compare_phrases")).toHaveLength(3);
+  });
+
+  it("are compared no more when another class was chosen elsewhere", async () => {
+    const { get, toggle, ask } = await openTwo();
+    toggle("small").click();
+    await settle();
+    await ask("select_class", { class_name: "oval" });
+    await ask("score", { class_name: "oval", phrase: "red" });
+    expect(get("compared").hidden).toBe(true);
+  });
+
+  it("are compared in each of two views", async () => {
+    const { kernel: model, ask, close } = await openTwo();
+    close();
+    const { initialize, render } = widget();
+    initialize({ model });
+    const views = [0, 1].map(() => document.body.appendChild(document.createElement("div")));
+    for (const el of views) render({ model, el });
+    await settle();
+    for (const el of views)
+      el.querySelector<HTMLElement>('[data-testid="compare"][data-phrase="small"]')?.click();
+    await ask("score", { class_name: "square", phrase: "dark" });
+    for (const el of views)
+      expect(el.querySelector('[data-testid="compared"]')?.textContent).toContain("“dark” beside “small”");
+  });
+
   it("mark the worst part by a word", async () => {
     const { get, toggle } = await openTwo();
     toggle("small").click();
@@ -78,6 +113,19 @@ describe("two phrases", () => {
     toggle("small").click();
     const { id } = sent(kernel, "compare_phrases")[0] as { id: string };
     kernel.deliver({ id, ok: false, error: { type: "PhraseError", message: "unknown" } });
+    await settle();
+    expect(get("compared").hidden).toBe(true);
+  });
+
+  it("take the panel away when they can be compared no more", async () => {
+    const { kernel, get, toggle } = await openTwo();
+    toggle("small").click();
+    await settle();
+    kernel.delay = -1;
+    press(get("threshold-slider"), "ArrowRight");
+    await settle(400);
+    const { id } = sent(kernel, "compare_phrases").at(-1) as unknown as { id: string };
+    kernel.deliver({ id, ok: false, error: { type: "ScoreError", message: "nothing is wrong" } });
     await settle();
     expect(get("compared").hidden).toBe(true);
   });
