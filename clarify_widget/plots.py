@@ -45,7 +45,7 @@ def averages(session: Session, split: str = "val") -> Figure:
     """
     splits, models = _kept(session, split), _models(session)
     figure, (axes,) = _figure(1, 4.5)
-    names = ("all images", "majority sides", "minority sides")
+    names = ("all\nimages", "majority\nsides", "minority\nsides")
     for name, after in models.items():
         heights = [
             session.evaluation(split, retrained=after).average,
@@ -128,7 +128,13 @@ def _bars(axes: Axes, name: str, heights: Sequence[float], beside: Sequence[str]
 
 
 def _finish(axes: Axes, names: Sequence[str], title: str, *, turn: int = 60) -> None:
-    axes.set_xticks(range(len(names)), names, rotation=turn, ha="right" if turn else "center")
+    axes.set_xticks(
+        range(len(names)),
+        names,
+        rotation=turn,
+        ha="right" if turn else "center",
+        rotation_mode="anchor" if turn else "default",
+    )
     axes.set_ylim(0, 100)
     axes.set_ylabel("accuracy (%)")
     axes.set_title(title, fontsize="medium")
