@@ -1,7 +1,8 @@
-"""Every word that the page shows is in js/src/strings.ts, where a translator looks."""
+"""Every word that the page shows is in js/src/strings.ts or presentation.py, where a translator looks."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,3 +24,30 @@ def test_no_source_has_words_of_its_own(path):
     code = COMMENT.sub("", path.read_text(encoding="utf-8"))
     found = [text for text in LITERAL.findall(code) if WORDS.search(text) and not NO_WORDS.search(text)]
     assert found == []
+
+
+PACKAGE = Path(__file__).parents[1] / "clarify_widget"
+# Names that are exported, and a module that is script.
+NO_FACES = {PACKAGE / "__init__.py", PACKAGE / "front_end.py", PACKAGE / "widget" / "__init__.py"}
+MODULES = sorted({*PACKAGE.glob("*.py"), *PACKAGE.glob("widget/*.py")} - NO_FACES)
+# Names of threads, tags, and what errors for Python end with.
+NO_WORDS_IN_PYTHON = re.compile(r"^(clarify-widget |<| Did you mean )")
+
+
+def words_to_show(node: ast.AST) -> list[str]:
+    """Return the texts with words in a module; not those of errors, the log, or the documentation."""
+    if isinstance(node, ast.Raise | ast.Assert):
+        return []
+    if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
+        return []
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return []
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value] if WORDS.search(node.value) else []
+    return [text for child in ast.iter_child_nodes(node) for text in words_to_show(child)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_no_module_of_the_widget_has_words_of_its_own(path):
+    found = words_to_show(ast.parse(path.read_text(encoding="utf-8")))
+    assert [text for text in found if not NO_WORDS_IN_PYTHON.search(text)] == []

@@ -40,6 +40,9 @@ CHANGED_SHOWN = 60
 
 UNREADABLE_SHOWN = 5
 
+STOPPING = "Stopping"
+CANCELLED = "Cancelled; the model is as it was."
+
 _OBJECTIVES = {
     "slice_balanced": "Slice-balanced",
     "worst_slice": "Worst-slice",
@@ -76,6 +79,11 @@ def without_page(session: Session) -> list[str]:
     how = "This is a widget, and it needs a kernel: open the notebook and run this cell to see it."
     instead = 'session.report("report.html") writes a page that works without one.'
     return [*lines, f"{how} {instead}"]
+
+
+def unexpected(error: Exception) -> str:
+    """Return what the page says of an error that nobody foresaw."""
+    return f"Something unexpected went wrong ({error or type(error).__name__}); nothing was lost."
 
 
 def class_view(

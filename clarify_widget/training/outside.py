@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,10 +34,13 @@ class ForeignHead:
         W (d, C).
     bias
         b (C,).
+    says_how_sure
+        Whether the softmax of its outputs means probabilities; that of a support vector machine's does not.
     """
 
     weights: Float64Array
     bias: Float64Array
+    says_how_sure: bool = True
 
     def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) logits of features (n, d); raises DataError when the width differs."""
@@ -48,7 +51,8 @@ class ForeignHead:
         return logits
 
     def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
-        """Return (n, C) class probabilities of features (n, d)."""
+        """Return (n, C) class probabilities of features (n, d); raises DataError when it has none."""
+        _check_sure(self.says_how_sure)
         return softmax(self.decision_function(features))
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
@@ -69,11 +73,14 @@ class ForeignModel:
         C names.
     ask_scores
         From features (b, d) to logits (b, C), for a model whose `ask` says classes only.
+    says_how_sure
+        As of a `ForeignHead`.
     """
 
     ask: Ask
     class_names: tuple[str, ...]
     ask_scores: Ask | None = None
+    says_how_sure: bool = True
 
     def decision_function(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) logits of features (n, d); raises DataError when the model gives classes only."""
@@ -83,7 +90,8 @@ class ForeignModel:
         return answers
 
     def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
-        """Return (n, C) class probabilities of features (n, d); raises as `decision_function`."""
+        """Return (n, C) class probabilities of features (n, d); raises DataError when it has none."""
+        _check_sure(self.says_how_sure)
         return softmax(self.decision_function(features))
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
@@ -137,13 +145,14 @@ def head_from(model: Any, num_classes: int, class_names: Sequence[str] | None = 
     if isinstance(model, (LinearHead, ForeignHead, ForeignModel)):
         head: Head = model
     elif hasattr(model, "coef_") and hasattr(model, "intercept_"):
-        head = _in_order(_from_rows(np.asarray(model.coef_), model.intercept_), _order(model, names))
+        layer = _in_order(_from_rows(np.asarray(model.coef_), model.intercept_), _order(model, names))
+        head = replace(layer, says_how_sure=_has_probabilities(model))
     elif hasattr(model, "weight") and hasattr(model, "in_features"):
         head = _from_rows(*_layer_rows(model))
     elif hasattr(model, "parameters") and hasattr(model, "eval"):
         head = ForeignModel(_ask_torch(model), names)
     elif hasattr(model, "predict"):
-        head = ForeignModel(model.predict, names, _ask_for_scores(model, names))
+        head = ForeignModel(model.predict, names, _ask_for_scores(model, names), _has_probabilities(model))
     elif callable(model):
         head = ForeignModel(model, names)
     else:
@@ -154,6 +163,16 @@ def head_from(model: Any, num_classes: int, class_names: Sequence[str] | None = 
     if isinstance(head, (LinearHead, ForeignHead)) and head.weights.shape[1] != len(names):
         raise DataError(f"The head has {head.weights.shape[1]} outputs for {len(names)} classes.")
     return head
+
+
+def _has_probabilities(model: Any) -> bool:
+    """Whether a scikit-learn classifier has probabilities; what has not its methods is taken at its word."""
+    return hasattr(model, "predict_proba") or not hasattr(model, "decision_function")
+
+
+def _check_sure(says_how_sure: bool) -> None:
+    if not says_how_sure:
+        raise DataError("This model's scores are margins, not probabilities: it does not say how sure it is.")
 
 
 def _layer_rows(layer: Any) -> tuple[Float64Array, Float64Array | None]:

@@ -44,6 +44,11 @@ export class Thumbnails {
     return new Thumbnails(channel, 100, ENLARGED);
   }
 
+  /** An image that has come. */
+  known(split: string, index: number): Thumbnail | undefined {
+    return this.cache.get(`${split}/${index}`);
+  }
+
   /** Calls `listener` at once if the image is here, else when it comes. Returns how to stop wanting it. */
   want(split: string, index: number, listener: (thumbnail: Thumbnail) => void, inSight = true): () => void {
     const key = `${split}/${index}`;

@@ -37,9 +37,16 @@ def setup():
     session = waiting_session()
     made = weakref.WeakSet()
     thresholds, events, counts = [], [], []
-    session.subscribe(lambda event: event in ("annotated", "retrained") and events.append(event))
+    changed, set_changed = mo.state("")
+
+    def hear(event):
+        if event in ("annotated", "retrained"):
+            events.append(event)
+            set_changed(event)
+
+    session.subscribe(hear)
     go = mo.notebook_dir() / "go"
-    return counts, cw, events, gc, go, made, mo, session, thresholds, time
+    return changed, counts, cw, events, gc, go, made, mo, session, thresholds, time
 
 
 @app.cell
@@ -65,6 +72,12 @@ def shown(anew, cw, made, mo, session):
 def depends(mo, thresholds, widget):
     thresholds.append(widget.value["threshold"])
     mo.md(f"python sees: {thresholds[-1] or 0:.4f}")
+    return
+
+
+@app.cell
+def heard(changed, mo):
+    mo.md(f"python heard: {changed()}")
     return
 
 
@@ -210,6 +223,7 @@ def test_the_loop_goes_round_in_marimo(notebook: Notebook, widget: WidgetPage) -
     widget.keep()
     widget.retrain()
     expect(widget.get("comparison")).to_contain_text("Worst")
+    expect(notebook.page.get_by_text("python heard: retrained", exact=True)).to_be_visible()
     widget.expect_painted("square", "red")
     widget.expect_tiles()
 

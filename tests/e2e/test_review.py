@@ -170,6 +170,22 @@ def test_an_image_is_enlarged_under_the_pointer_and_by_key(
     expect(enlarged).to_be_hidden()
 
 
+def test_an_enlarged_image_stays_above_the_status_bar(widget: WidgetPage, screenshots: Path) -> None:
+    notebook_part = widget.page.locator(".jp-WindowedPanel-outer").bounding_box()
+    assert notebook_part is not None
+    lowest = tile(widget, "grid-right", 1)
+    lowest.evaluate("node => node.scrollIntoView({block: 'end'})")
+    lowest.hover()
+    tip = widget.get("tip")
+    expect(tip.locator("img")).to_be_visible()
+    widget.page.screenshot(path=screenshots / "review-zoom-lowest.png")
+    shown = tip.bounding_box()
+    assert shown is not None
+    assert shown["y"] + shown["height"] <= notebook_part["y"] + notebook_part["height"]
+    widget.page.mouse.move(0, 0)
+    expect(tip).to_be_hidden()
+
+
 def test_images_are_selected_by_mouse_and_keys_and_python_has_them_as_a_table(
     notebook: NotebookPage, widget: WidgetPage, twin: Session, screenshots: Path
 ) -> None:

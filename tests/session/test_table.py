@@ -38,7 +38,7 @@ def test_confidence_of_the_own_head_is_its_probability_of_what_it_predicts(sessi
 def test_model_that_says_only_the_class_has_no_confidences():
     planted = planted_dataset()
     machine = LinearSVC().fit(planted.train.embeddings, planted.train.labels)
-    for given in ({"head": machine.predict}, {"predictions": planted.val.labels}):
+    for given in ({"head": machine}, {"head": machine.predict}, {"predictions": planted.val.labels}):
         session = Session(planted, planted_encoder(), **given)
         session.fit()
         assert session.confidences() is None

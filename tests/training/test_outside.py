@@ -27,7 +27,10 @@ def test_scikit_learn_classifiers_predict_as_they_did(num_classes):
     np.testing.assert_array_equal(head.predict(features), model.predict(features))
     np.testing.assert_allclose(head.predict_proba(features), model.predict_proba(features), atol=1e-9)
     ridge = RidgeClassifier().fit(features, labels)
-    np.testing.assert_array_equal(head_from(ridge, num_classes).predict(features), ridge.predict(features))
+    found = head_from(ridge, num_classes)
+    np.testing.assert_array_equal(found.predict(features), ridge.predict(features))
+    with pytest.raises(DataError, match="margins"):
+        found.predict_proba(features)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -83,6 +86,9 @@ def test_any_scikit_learn_classifier_predicts_as_it_did_by_index_and_by_name(kin
     np.testing.assert_array_equal(head.predict(features), model.predict(features))
     if hasattr(model, "predict_proba"):
         np.testing.assert_allclose(head.predict_proba(features), model.predict_proba(features), atol=1e-9)
+    else:
+        with pytest.raises(DataError, match="does not say how sure it is"):
+            head.predict_proba(features)
 
     names = NAMES[:num_classes]  # scikit-learn sorts them, we do not
     named = kind().fit(features, np.array(names)[labels])

@@ -46,7 +46,7 @@ export function mount(
 ): () => void {
   const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
-  const dialog = originalDialog(channel, actions);
+  const dialog = originalDialog(channel, actions, thumbnails);
   const enlarged = Thumbnails.enlarged(channel);
   const tip = tooltip(enlarged);
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show, zoom: tip.zoom };

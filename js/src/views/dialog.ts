@@ -5,7 +5,7 @@ import { isMarkable, markOfKey, marksByRow } from "../marking";
 import type { Original } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
-import { blobUrl } from "../thumbnails";
+import { blobUrl, type Thumbnails } from "../thumbnails";
 import type { Listing, Shown } from "./view";
 
 export interface OriginalDialog {
@@ -16,7 +16,7 @@ export interface OriginalDialog {
 }
 
 /** The original image with what is known of it; the arrow keys step to its neighbours. */
-export function originalDialog(channel: Channel, actions: Actions): OriginalDialog {
+export function originalDialog(channel: Channel, actions: Actions, thumbnails: Thumbnails): OriginalDialog {
   const picture = h("img", { class: "cw-original", alt: "" });
   const message = h("p", { class: "cw-quiet cw-original-message" });
   const title = h("h2", { class: "cw-dialog-title" });
@@ -134,8 +134,10 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
     return clipboard ? button("copy", strings.copyPath, () => void clipboard.writeText(path)) : null;
   }
 
-  function describe(shown: Shown, original: Original | null): void {
-    setText(title, original?.name || strings.imageName(shown.index));
+  /** The title never changes: it is the name, or empty until that is known. */
+  function describe(shown: Shown, original: Original | null, nameless = ""): void {
+    const name = original?.name || thumbnails.known(shown.split, shown.index)?.name;
+    setText(title, name || nameless);
     const rows: HTMLElement[] = [];
     const label = original?.label ?? shown.label;
     if (label) rows.push(fact(strings.label, label));
@@ -156,6 +158,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
   async function load(): Promise<void> {
     const shown = image();
     if (!listing || !shown) return;
+    const nameless = strings.imageName(shown.index);
     previous.disabled = at === 0;
     next.disabled = at === listing.rows.length - 1;
     describe(shown, null);
@@ -169,7 +172,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
         { lane: "original" },
       );
       if (!root.open) return;
-      describe(shown, result);
+      describe(shown, result, nameless);
       const buffer = buffers[0];
       if (url) URL.revokeObjectURL(url);
       url = buffer && buffer.byteLength > 0 ? blobUrl(buffer, result.mime) : null;
@@ -180,6 +183,7 @@ export function originalDialog(channel: Channel, actions: Actions): OriginalDial
       setText(message, strings.unreadable);
     } catch (reason) {
       if (reason instanceof Superseded) return;
+      describe(shown, null, nameless);
       picture.hidden = true;
       message.hidden = false;
       setText(message, reason instanceof RequestError ? reason.message : String(reason));

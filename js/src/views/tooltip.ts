@@ -7,6 +7,43 @@ const ZOOMED = 320;
 const LEAST = 160;
 const HOVER_MS = 350;
 
+interface Area {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** What can be seen of an element, less a gap: hosts scroll notebooks inside parts that end above a status bar. */
+function seen(element: Element): Area {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  const area = {
+    left: Math.max(0, left),
+    right: Math.min(window.innerWidth, right),
+    top: Math.max(0, top),
+    bottom: Math.min(window.innerHeight, bottom),
+  };
+  for (let at = around(element); at && at !== document.body; at = around(at)) {
+    if (!/auto|scroll|hidden|clip/.test(getComputedStyle(at).overflow)) continue;
+    const box = at.getBoundingClientRect();
+    area.left = Math.max(area.left, box.left);
+    area.right = Math.min(area.right, box.right);
+    area.top = Math.max(area.top, box.top);
+    area.bottom = Math.min(area.bottom, box.bottom);
+  }
+  return {
+    left: area.left + GAP,
+    right: area.right - GAP,
+    top: area.top + GAP,
+    bottom: area.bottom - GAP,
+  };
+}
+
+/** The parent, out of a shadow root too. */
+function around(element: Element): Element | null {
+  return element.parentElement ?? (element.getRootNode() as ShadowRoot).host ?? null;
+}
+
 /**
  * What is known of the image under the pointer or in focus; with its picture, enlarged, once the pointer rests
  * or when a key asks for it. Screen readers read the tile's own label.
@@ -89,28 +126,22 @@ export function tooltip(enlarged: Thumbnails): Tip & { root: HTMLElement } {
     const frame = root.parentElement?.getBoundingClientRect();
     if (!anchor || !frame || root.hidden) return;
     const box = anchor.getBoundingClientRect();
-    const { left, top } = zoomed ? beside(box, frame) : above(box, frame);
+    const area = seen(root.parentElement as Element);
+    const { left, top } = zoomed ? beside(box, area) : above(box, area);
     root.style.left = `${left - frame.left}px`;
     root.style.top = `${top - frame.top}px`;
   }
 
-  function above(box: DOMRect, frame: DOMRect): { left: number; top: number } {
+  function above(box: DOMRect, area: Area): { left: number; top: number } {
     const { offsetWidth: width, offsetHeight: height } = root;
     const middle = box.left + (box.width - width) / 2;
-    const left = Math.max(frame.left + GAP, Math.min(frame.right - width - GAP, middle));
+    const left = Math.max(area.left, Math.min(area.right - width, middle));
     const top = box.top - height - GAP;
-    return { left, top: top >= frame.top ? top : box.bottom + GAP };
+    return { left, top: top >= area.top ? top : box.bottom + GAP };
   }
 
   /** Never over the image itself: right or left of it where there is room, else below or above. */
-  function beside(box: DOMRect, frame: DOMRect): { left: number; top: number } {
-    const { innerWidth, innerHeight } = window;
-    const area = {
-      left: Math.max(0, frame.left) + GAP,
-      right: Math.min(innerWidth, frame.right) - GAP,
-      top: Math.max(0, frame.top) + GAP,
-      bottom: Math.min(innerHeight, frame.bottom) - GAP,
-    };
+  function beside(box: DOMRect, area: Area): { left: number; top: number } {
     const room = Math.max(area.right - box.right, box.left - area.left) - 2 * GAP;
     const sideways = room >= LEAST;
     const most = Math.min(ZOOMED, sideways ? room : area.right - area.left);

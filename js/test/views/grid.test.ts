@@ -265,6 +265,15 @@ describe("original", () => {
     expect(dialog.querySelector("img")?.getAttribute("src")).toBe("blob:picture");
   });
 
+  it("has the name for its title from the first", async () => {
+    const page = await openScored();
+    await settle(500);
+    page.kernel.delay = -1;
+    const title = page.get("original-dialog").querySelector("h2");
+    tilesOf(page.get("grid-right"))[0]?.click();
+    expect(title?.textContent).toMatch(/^val\/square\/\d+\.png$/);
+  });
+
   it("steps to its neighbours with the arrow keys", async () => {
     const { dialog, kernel } = await opened();
     press(dialog, "ArrowRight");
