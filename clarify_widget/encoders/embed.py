@@ -1,23 +1,194 @@
-"""From phrases to unit rows, and the check of what an encoder answers."""
+"""From images and phrases to rows, with models that are checked and a cache that is never stale."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.encoders.base import phrase_parts, template_of
-from clarify_widget.errors import EncoderError, PhraseError
+from clarify_widget.encoders.base import Encoder, phrase_parts, template_of
+from clarify_widget.encoders.cache import EmbeddingCache
+from clarify_widget.encoders.pipeline import Pass
+from clarify_widget.errors import DataError, EncoderError, PhraseError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from clarify_widget.arrays import FloatArray
-    from clarify_widget.encoders.base import Encoder, ImageModel
+    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.datasets.dataset import ImageSequence, UnreadableImage
+    from clarify_widget.encoders.base import ImageModel
 
 MAX_PHRASE_LENGTH = 300
 
 _SAME_DIRECTION = 1e-4  # rounding in half-precision rows
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """The rows of the images that could be read.
+
+    Attributes
+    ----------
+    embeddings
+        (m, dim) float32 rows: of length one for an encoder, as they are for a backbone.
+    kept
+        (m,) int64, ascending: which of the given images each row belongs to.
+    unreadable
+        The images that were left out, and why.
+    """
+
+    embeddings: FloatArray
+    kept: IntArray
+    unreadable: tuple[UnreadableImage, ...]
+
+
+@dataclass(frozen=True)
+class CachedImages:
+    """What a cache folder holds after `embed_to_cache`.
+
+    Attributes
+    ----------
+    folders
+        One sub-folder a model, in the order of the models: shards of rows and manifest.json.
+    images
+        How many images have their rows there.
+    computed
+        How many of them had to be opened for it.
+    unreadable
+        The images that were left out, and why.
+    """
+
+    folders: tuple[Path, ...]
+    images: int
+    computed: int
+    unreadable: tuple[UnreadableImage, ...]
+
+
+def embed_images(
+    model: ImageModel,
+    images: ImageSequence,
+    *,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> EmbeddedImages:
+    """Embed every image that can be read.
+
+    Parameters
+    ----------
+    model
+        An encoder or a backbone.
+    images
+        n images; each is opened once, and not at all when its row is cached. A JPEG file much larger than
+        the model's input is decoded at half, a quarter or an eighth of its size.
+    batch_size
+        How many images the model gets at a time, fewer where they are large; by default 64, and on a GPU as
+        many of 256 as its memory has room for.
+    progress
+        Called with (images done, n) after each batch.
+    cache_dir
+        A folder for the rows. A row is used again only for the same model and the same image: a file of the
+        same path, size and times, or, for other images, the same pixels. Several processes may share it.
+
+    Raises
+    ------
+    EncoderError
+        When the model answers with another shape, with NaN, or an encoder with zero rows.
+    CacheError
+        When rows must be written to the folder and cannot.
+    """
+    return embed_with([model], images, batch_size=batch_size, progress=progress, cache_dir=cache_dir)[0]
+
+
+def embed_with(
+    models: Sequence[ImageModel],
+    images: ImageSequence,
+    *,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> tuple[EmbeddedImages, ...]:
+    """Embed images with several models in one pass: each image is opened and decoded once.
+
+    Returns
+    -------
+    One `EmbeddedImages` a model, all of the same images. For parameters and errors see `embed_images`.
+    """
+    caches = _caches(models, cache_dir)
+    blocks = list(Pass(models, images, caches, batch_size, progress, rows_of_answer).blocks())
+    kept = np.concatenate([np.empty(0, np.int64), *(block.kept for block in blocks)])
+    unreadable = tuple(image for block in blocks for image in block.unreadable)
+    return tuple(
+        EmbeddedImages(
+            np.concatenate([np.empty((0, model.dim), np.float32), *(block.rows[number] for block in blocks)]),
+            kept,
+            unreadable,
+        )
+        for number, model in enumerate(models)
+    )
+
+
+def embed_to_cache(
+    images: ImageSequence,
+    models: Sequence[ImageModel],
+    cache_dir: str | os.PathLike[str],
+    *,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> CachedImages:
+    """Put the rows of images into a cache folder, in memory that does not grow with their number.
+
+    What was cached before, by a run that was killed too, is not done again. `embed_images`, and a Session
+    with the same `cache_dir`, then find every row there.
+
+    Parameters
+    ----------
+    images
+        n images: a split's `images`, or an `ImageList` of paths.
+    models
+        Encoders and backbones, as `encoders.load` and `encoders.load_backbone` return them.
+    cache_dir
+        The folder; several processes may share it.
+    batch_size
+        As for `embed_images`.
+    progress
+        Whether to show a bar with rate and time left, in a terminal or a notebook.
+
+    Raises
+    ------
+    CacheError
+        When rows must be written to the folder and cannot: it is read-only, full or no folder. Shards that
+        were written stay.
+    EncoderError
+        When a model answers with another shape or with NaN.
+    """
+    from tqdm.auto import tqdm
+
+    caches = _caches(models, cache_dir)
+    kept = 0
+    unreadable: list[UnreadableImage] = []
+    with tqdm(total=len(images), unit=" images", desc="Embedding", disable=not progress) as bar:
+
+        def show(done: int, _of: int) -> None:
+            bar.update(done - bar.n)
+
+        one_pass = Pass(models, images, caches, batch_size, show, rows_of_answer)
+        for block in one_pass.blocks():
+            kept += len(block.kept)
+            unreadable += block.unreadable
+    folders = tuple(cache.folder for cache in caches if cache is not None)
+    return CachedImages(folders, kept, one_pass.opened, tuple(unreadable))
+
+
+def _caches(
+    models: Sequence[ImageModel], cache_dir: str | os.PathLike[str] | None
+) -> list[EmbeddingCache | None]:
+    if not models:
+        raise DataError("There is no model to embed images with; give at least one.")
+    return [None if cache_dir is None else EmbeddingCache(cache_dir, model) for model in models]
 
 
 def embed_phrase(encoder: Encoder, phrase: str, template: str | None = None) -> FloatArray:
@@ -85,6 +256,13 @@ def check_phrase(phrase: str) -> str:
             f"{MAX_PHRASE_LENGTH} characters at most.",
         )
     return stripped
+
+
+def rows_of_answer(model: ImageModel, answer: object, count: int) -> FloatArray:
+    """Return a model's answer as (count, dim) float32 rows, of length one when phrases are compared with them."""
+    if isinstance(model, Encoder):
+        return unit_rows_of(model, answer, count)
+    return finite_rows_of(model, answer, count)
 
 
 def unit_rows_of(encoder: Encoder, answer: object, count: int) -> FloatArray:

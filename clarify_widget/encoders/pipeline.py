@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,12 +20,10 @@ import numpy as np
 from clarify_widget.datasets.dataset import UnreadableImage
 from clarify_widget.datasets.images import reason_of
 from clarify_widget.encoders.cache import SHARD_ROWS, EmbeddingCache, pixels_identity
-from clarify_widget.encoders.embed import finite_rows_of, unit_rows_of
-from clarify_widget.errors import DataError, ImageReadError
+from clarify_widget.errors import ImageReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
     from typing import TypeGuard
 
     import PIL.Image
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import ImageSequence
     from clarify_widget.encoders.base import ImageModel, PipelinedModel
 
+Check = Callable[["ImageModel", object, int], "FloatArray"]
+
 _OPENERS = min(8, os.cpu_count() or 1)
 _MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
 _CPU_BATCH = 64
@@ -40,168 +41,7 @@ _GPU_BATCH = 256  # where it does not fit, half of it, and so on
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddedImages:
-    """The rows of the images that could be read.
-
-    Attributes
-    ----------
-    embeddings
-        (m, dim) float32 rows: of length one for an encoder, as they are for a backbone.
-    kept
-        (m,) int64, ascending: which of the given images each row belongs to.
-    unreadable
-        The images that were left out, and why.
-    """
-
-    embeddings: FloatArray
-    kept: IntArray
-    unreadable: tuple[UnreadableImage, ...]
-
-
-@dataclass(frozen=True)
-class CachedImages:
-    """What a cache folder holds after `embed_to_cache`.
-
-    Attributes
-    ----------
-    folders
-        One sub-folder a model, in the order of the models: shards of rows and manifest.json.
-    images
-        How many images have their rows there.
-    computed
-        How many of them had to be opened for it.
-    unreadable
-        The images that were left out, and why.
-    """
-
-    folders: tuple[Path, ...]
-    images: int
-    computed: int
-    unreadable: tuple[UnreadableImage, ...]
-
-
-def embed_images(
-    model: ImageModel,
-    images: ImageSequence,
-    *,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-) -> EmbeddedImages:
-    """Embed every image that can be read.
-
-    Parameters
-    ----------
-    model
-        An encoder or a backbone.
-    images
-        n images; each is opened once, and not at all when its row is cached. A JPEG file much larger than
-        the model's input is decoded at half, a quarter or an eighth of its size.
-    batch_size
-        How many images the model gets at a time, fewer where they are large; by default 64, and on a GPU as
-        many of 256 as its memory has room for.
-    progress
-        Called with (images done, n) after each batch.
-    cache_dir
-        A folder for the rows. A row is used again only for the same model and the same image: a file of the
-        same path, size and times, or, for other images, the same pixels. Several processes may share it.
-
-    Raises
-    ------
-    EncoderError
-        When the model answers with another shape, with NaN, or an encoder with zero rows.
-    CacheError
-        When rows must be written to the folder and cannot.
-    """
-    return embed_with([model], images, batch_size=batch_size, progress=progress, cache_dir=cache_dir)[0]
-
-
-def embed_with(
-    models: Sequence[ImageModel],
-    images: ImageSequence,
-    *,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-) -> tuple[EmbeddedImages, ...]:
-    """Embed images with several models in one pass: each image is opened and decoded once.
-
-    Returns
-    -------
-    One `EmbeddedImages` a model, all of the same images. For parameters and errors see `embed_images`.
-    """
-    caches = _caches(models, cache_dir)
-    blocks = list(_Pass(models, images, caches, batch_size, progress).blocks())
-    kept = np.concatenate([np.empty(0, np.int64), *(block.kept for block in blocks)])
-    unreadable = tuple(image for block in blocks for image in block.unreadable)
-    return tuple(
-        EmbeddedImages(
-            np.concatenate([np.empty((0, model.dim), np.float32), *(block.rows[number] for block in blocks)]),
-            kept,
-            unreadable,
-        )
-        for number, model in enumerate(models)
-    )
-
-
-def embed_to_cache(
-    images: ImageSequence,
-    models: Sequence[ImageModel],
-    cache_dir: str | os.PathLike[str],
-    *,
-    batch_size: int | None = None,
-    progress: bool = True,
-) -> CachedImages:
-    """Put the rows of images into a cache folder, in memory that does not grow with their number.
-
-    What was cached before, by a run that was killed too, is not done again. `embed_images`, and a Session
-    with the same `cache_dir`, then find every row there.
-
-    Parameters
-    ----------
-    images
-        n images: a split's `images`, or an `ImageList` of paths.
-    models
-        Encoders and backbones, as `encoders.load` and `encoders.load_backbone` return them.
-    cache_dir
-        The folder; several processes may share it.
-    batch_size
-        As for `embed_images`.
-    progress
-        Whether to show a bar with rate and time left, in a terminal or a notebook.
-
-    Raises
-    ------
-    CacheError
-        When rows must be written to the folder and cannot: it is read-only, full or no folder. Shards that
-        were written stay.
-    EncoderError
-        When a model answers with another shape or with NaN.
-    """
-    from tqdm.auto import tqdm
-
-    caches = _caches(models, cache_dir)
-    kept = 0
-    unreadable: list[UnreadableImage] = []
-    with tqdm(total=len(images), unit=" images", desc="Embedding", disable=not progress) as bar:
-        one_pass = _Pass(models, images, caches, batch_size, lambda done, _of: bar.update(done - bar.n))
-        for block in one_pass.blocks():
-            kept += len(block.kept)
-            unreadable += block.unreadable
-    folders = tuple(cache.folder for cache in caches if cache is not None)
-    return CachedImages(folders, kept, one_pass.opened, tuple(unreadable))
-
-
-def _caches(
-    models: Sequence[ImageModel], cache_dir: str | os.PathLike[str] | None
-) -> list[EmbeddingCache | None]:
-    if not models:
-        raise DataError("There is no model to embed images with; give at least one.")
-    return [None if cache_dir is None else EmbeddingCache(cache_dir, model) for model in models]
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
+class Block:
     """The rows of neighbouring images: one (m, dim) array a model."""
 
     kept: IntArray
@@ -237,8 +77,19 @@ class _Answers:
     rows: Any
 
 
-class _Pass:
-    """One pass over the images."""
+class Pass:
+    """One pass over the images.
+
+    Parameters
+    ----------
+    check
+        Returns what a model answered as (m, dim) float32 rows, or raises: see `encoders.embed.rows_of_answer`.
+
+    Attributes
+    ----------
+    opened
+        How many images had to be opened so far.
+    """
 
     def __init__(
         self,
@@ -247,8 +98,10 @@ class _Pass:
         caches: Sequence[EmbeddingCache | None],
         batch_size: int | None,
         progress: Callable[[int, int], None] | None,
+        check: Check,
     ) -> None:
         self.opened = 0
+        self._check = check
         self._models = models
         self._images = images
         self._caches = caches
@@ -257,7 +110,7 @@ class _Pass:
         self._least_side = _least_side(models)
         self._checked_writable = False
 
-    def blocks(self) -> Iterator[_Block]:
+    def blocks(self) -> Iterator[Block]:
         """Yield the rows of one block of images after the other, each in the caches by then."""
         with ThreadPoolExecutor(_OPENERS) as openers, closing(self._ahead(openers)) as opened:
             answered = self._answered(opened)
@@ -271,9 +124,11 @@ class _Pass:
         for start in range(0, len(self._images), SHARD_ROWS):
             yield range(start, min(start + SHARD_ROWS, len(self._images)))
 
-    def _block(self, answered: Iterator[tuple[list[_Opened], list[_Answers]]], indices: range) -> _Block:
+    def _block(self, answered: Iterator[tuple[list[_Opened], list[_Answers]]], indices: range) -> Block:
         """Gather the rows of one block, and write those that are new."""
-        found = [_Rows(model, cache) for model, cache in zip(self._models, self._caches, strict=True)]
+        found = [
+            _Rows(model, cache, self._check) for model, cache in zip(self._models, self._caches, strict=True)
+        ]
         unreadable: list[UnreadableImage] = []
         done = indices.start
         try:
@@ -290,7 +145,7 @@ class _Pass:
             for rows in found:
                 rows.write()
         kept = sorted(set.intersection(*(set(rows.by_index) for rows in found)))
-        return _Block(
+        return Block(
             np.array(kept, dtype=np.int64), tuple(rows.of(kept) for rows in found), tuple(unreadable)
         )
 
@@ -416,8 +271,9 @@ class _Pass:
 class _Rows:
     """One model's rows of one block."""
 
-    def __init__(self, model: ImageModel, cache: EmbeddingCache | None) -> None:
+    def __init__(self, model: ImageModel, cache: EmbeddingCache | None, check: Check) -> None:
         self._model = model
+        self._check = check
         self._cache = cache
         self._new: dict[str, FloatArray] = {}
         self.by_index: dict[int, FloatArray] = {}
@@ -433,8 +289,7 @@ class _Rows:
         """Take the rows that the model made, once they are what they should be."""
         if not answers.asked:
             return
-        checked = unit_rows_of if hasattr(self._model, "encode_text") else finite_rows_of
-        rows = checked(self._model, answers.rows, len(answers.asked))
+        rows = self._check(self._model, answers.rows, len(answers.asked))
         for one, row in zip(answers.asked, rows, strict=True):
             self.by_index[one.index] = row
             if self._cache is not None and one.identity is not None and is_unchanged(one):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify_widget.encoders.pipeline import embed_images
+from clarify_widget.encoders.embed import embed_with
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,16 +16,23 @@ if TYPE_CHECKING:
 
     from clarify_widget.arrays import FloatArray
     from clarify_widget.datasets.dataset import Dataset, Split
-    from clarify_widget.encoders.base import Encoder
+    from clarify_widget.encoders.base import Encoder, ImageModel
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the fraction done."""
 
 
-def prepare(dataset: Dataset, encoder: Encoder, cache_dir: Path | None, progress: Progress | None) -> Dataset:
+def prepare(
+    dataset: Dataset,
+    encoder: Encoder,
+    cache_dir: Path | None,
+    progress: Progress | None,
+    backbone: ImageModel | None = None,
+) -> Dataset:
     """Return the data set with unit embeddings and features in every split.
 
-    Images that cannot be read are left out and listed in `Split.unreadable`.
+    Features are those of the data set, else the backbone's, else the embeddings; encoder and backbone take
+    each image once. Images that cannot be read are left out and listed in `Split.unreadable`.
 
     Raises
     ------
@@ -33,12 +40,13 @@ def prepare(dataset: Dataset, encoder: Encoder, cache_dir: Path | None, progress
         When a split has neither images nor embeddings, when none of its images can be read, or when the
         widths of the splits differ.
     """
-    total = sum(len(split) for split in dataset.splits() if split.embeddings is None)
+    total = sum(len(split) for split in dataset.splits() if _lacks(split, backbone))
     done = 0
     prepared: dict[str, Split] = {}
     for split in dataset.splits():
-        ready = _prepare_split(split, encoder, cache_dir, _offset(progress, split, done, total))
-        done += len(split) if split.embeddings is None else 0
+        report = _offset(progress, split, done, total)
+        ready = _prepare_split(split, encoder, backbone, cache_dir, report)
+        done += len(split) if _lacks(split, backbone) else 0
         prepared[split.name] = ready
     _check_same_width(prepared, "embeddings")
     _check_same_width(prepared, "features")
@@ -51,14 +59,19 @@ def prepare(dataset: Dataset, encoder: Encoder, cache_dir: Path | None, progress
     )
 
 
+def _lacks(split: Split, backbone: ImageModel | None) -> bool:
+    return split.embeddings is None or (backbone is not None and split.features is None)
+
+
 def _prepare_split(
     split: Split,
     encoder: Encoder,
+    backbone: ImageModel | None,
     cache_dir: Path | None,
     progress: Callable[[int, int], None] | None,
 ) -> Split:
-    if split.embeddings is None:
-        split = _embed(split, encoder, cache_dir, progress)
+    if _lacks(split, backbone):
+        split = _embed(split, encoder, backbone, cache_dir, progress)
     assert split.embeddings is not None
     embeddings = unit_rows(split.embeddings, name=f"{split.name} embeddings")
     features = embeddings if split.features is None else split.features
@@ -68,24 +81,35 @@ def _prepare_split(
 def _embed(
     split: Split,
     encoder: Encoder,
+    backbone: ImageModel | None,
     cache_dir: Path | None,
     progress: Callable[[int, int], None] | None,
 ) -> Split:
+    """Return the split with the rows that it lacks, without the images that cannot be read."""
     if split.images is None:
-        raise DataError(
-            f"{split.name} has neither images nor embeddings, so phrases have nothing to be compared with; "
-            "give images=, or embeddings= from the encoder that you pass.",
-        )
-    embedded = embed_images(encoder, split.images, progress=progress, cache_dir=cache_dir)
-    if not len(embedded.kept):
-        reasons = "; ".join(f"{image.name}: {image.reason}" for image in embedded.unreadable[:3])
+        raise DataError(_nothing_to_embed(split))
+    models: dict[str, ImageModel] = {}
+    if split.embeddings is None:
+        models["embeddings"] = encoder
+    if split.features is None and backbone is not None:
+        models["features"] = backbone
+    embedded = embed_with(list(models.values()), split.images, progress=progress, cache_dir=cache_dir)
+    kept, unreadable = embedded[0].kept, embedded[0].unreadable
+    if not len(kept):
+        reasons = "; ".join(f"{image.name}: {image.reason}" for image in unreadable[:3])
         raise DataError(f"None of the {len(split)} images of {split.name} can be read. {reasons}")
-    readable = split if len(embedded.kept) == len(split) else split.take(embedded.kept)
-    return replace(
-        readable,
-        embeddings=embedded.embeddings,
-        unreadable=(*split.unreadable, *embedded.unreadable),
-    )
+    readable = split if len(kept) == len(split) else split.take(kept)
+    rows: dict[str, Any] = {part: one.embeddings for part, one in zip(models, embedded, strict=True)}
+    return replace(readable, **rows, unreadable=(*split.unreadable, *unreadable))
+
+
+def _nothing_to_embed(split: Split) -> str:
+    if split.embeddings is None:
+        return (
+            f"{split.name} has neither images nor embeddings, so phrases have nothing to be compared with; "
+            "give images=, or embeddings= from the encoder that you pass."
+        )
+    return f"{split.name} has neither images nor features for the backbone; give images= or features=."
 
 
 def unit_rows(rows: FloatArray, *, name: str) -> FloatArray:
@@ -108,7 +132,7 @@ def unit_rows(rows: FloatArray, *, name: str) -> FloatArray:
 def _offset(
     progress: Progress | None, split: Split, done: int, total: int
 ) -> Callable[[int, int], None] | None:
-    if progress is None or split.embeddings is not None:
+    if progress is None:
         return None
 
     def report(embedded: int, _of: int) -> None:

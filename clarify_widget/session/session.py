@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.concepts import SharpenedPhrase
     from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
-    from clarify_widget.encoders.base import Encoder
+    from clarify_widget.encoders.base import Encoder, ImageModel
     from clarify_widget.evaluation import Evaluation
     from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
@@ -112,6 +112,9 @@ class Session:
         Where a named encoder runs, "cpu" or "cuda"; None chooses.
     l2
         The strength of the penalty on the weights of every head that is trained here.
+    backbone
+        What makes the features that the head trains on, where the data set has none: a name for
+        `encoders.load_backbone`, or any object with encode_images, name and dim. By default the embeddings.
 
     Raises
     ------
@@ -131,6 +134,7 @@ class Session:
         device: str | None = None,
         *,
         l2: float = 1e-2,
+        backbone: str | ImageModel | None = None,
     ) -> None:
         if head is not None and predictions is not None:
             raise DataError(
@@ -140,6 +144,9 @@ class Session:
             head, predictions = predictions, None
         self.dataset = dataset if predictions is None else with_predictions(dataset, predictions)
         self.encoder: Encoder = encoders.load(encoder, device=device)
+        self._backbone = (
+            encoders.load_backbone(backbone, device=device) if isinstance(backbone, str) else backbone
+        )
         self.head: Head | None = (
             None if head is None else head_from(head, dataset.num_classes, dataset.class_names)
         )
@@ -247,7 +254,7 @@ class Session:
         The evaluation on the split where before and after are compared.
         """
         with self.lock:
-            self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress)
+            self.dataset = prepare(self.dataset, self.encoder, self._cache_dir, progress, self._backbone)
             self._phrases.forget_images()
             self._expectations.forget()
             self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one

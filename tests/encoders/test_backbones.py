@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clarify_widget.datasets import ImageList
+from clarify_widget.datasets import ImageList, from_arrays
 from clarify_widget.encoders import embed_images, embed_with, load_backbone
 from clarify_widget.errors import EncoderError
+from clarify_widget.session import Session
 
 
 def pictures(count):
@@ -67,6 +68,23 @@ def test_encoder_and_backbone_share_one_pass(mean_colour, photos, tmp_path):
     assert np.allclose(
         features.embeddings, backbone.encode_images([images[row] for row in range(6)]), atol=1e-5
     )
+
+
+def test_session_trains_on_the_backbones_features_and_compares_with_the_encoders(mean_colour, photos):
+    class Wide(mean_colour):
+        dim = 6
+
+        def encode_images(self, images):
+            return np.tile(super().encode_images(images), 2) * 5
+
+    images = ImageList(photos(40))
+    dataset = from_arrays(images=images, labels=np.arange(40) // 2 % 2, split=["train", "val"] * 20)
+    session = Session(dataset, mean_colour(), backbone=Wide("wide"))
+    session.fit()
+    for split in session.dataset.splits():
+        assert split.embeddings.shape == (20, 3)
+        assert np.array_equal(split.features[:, :3], split.features[:, 3:])
+        assert np.linalg.norm(split.features, axis=1).min() > 5
 
 
 @pytest.mark.parametrize(
