@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -164,16 +164,17 @@ def load_backbone(name: str | Backbone, *, device: str | None = None) -> Backbon
 
 def _timm(architecture: str, weights: Path | None) -> tuple[torch.nn.Module, Any]:
     import timm
-    from timm.data import create_transform, resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
 
     if not timm.is_model(architecture.split(".", maxsplit=1)[0]):
         raise EncoderError(_unknown("timm", architecture, timm.list_models()))
-    model = timm.create_model(architecture, pretrained=weights is None)
+    model: Any = timm.create_model(architecture, pretrained=weights is None)
     if weights is not None:
         model.load_state_dict(_state_of(weights))
     model.reset_classifier(0)
     preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
-    return cast("torch.nn.Module", model), preprocess
+    return model, preprocess
 
 
 def _torchvision(architecture: str, weights: Path | None) -> tuple[torch.nn.Module, Any]:

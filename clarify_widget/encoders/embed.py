@@ -259,7 +259,7 @@ def check_phrase(phrase: str) -> str:
 
 
 def rows_of_answer(model: ImageModel, answer: object, count: int) -> FloatArray:
-    """Return a model's answer as (count, dim) float32 rows, of length one when phrases are compared with them."""
+    """Return a model's answer as (count, dim) float32 rows, of length one when it is an encoder's."""
     if isinstance(model, Encoder):
         return unit_rows_of(model, answer, count)
     return finite_rows_of(model, answer, count)

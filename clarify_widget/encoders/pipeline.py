@@ -23,7 +23,7 @@ from clarify_widget.encoders.cache import SHARD_ROWS, EmbeddingCache, pixels_ide
 from clarify_widget.errors import ImageReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from typing import TypeGuard
 
     import PIL.Image
@@ -83,7 +83,7 @@ class Pass:
     Parameters
     ----------
     check
-        Returns what a model answered as (m, dim) float32 rows, or raises: see `encoders.embed.rows_of_answer`.
+        Returns what a model answered as (m, dim) float32 rows, or raises; see `embed.rows_of_answer`.
 
     Attributes
     ----------
@@ -189,7 +189,7 @@ class Pass:
         halves = [self._run(model, inputs[:half]), self._run(model, inputs[half:])]
         return np.concatenate([_as_array(rows) for rows in halves])
 
-    def _ahead(self, openers: ThreadPoolExecutor) -> Iterator[_Opened]:
+    def _ahead(self, openers: ThreadPoolExecutor) -> Generator[_Opened, None, None]:
         """Yield the images in order while threads open a bounded number of those that come next."""
         depth = 2 * self._batch_size if all(map(_takes_inputs, self._models)) else _OPENERS
         waiting: deque[_Opened | Future[_Opened]] = deque()
@@ -298,7 +298,8 @@ class _Rows:
     def write(self) -> None:
         """Write the new rows to the cache as one shard."""
         if self._cache is not None and self._new:
-            self._cache.write(list(self._new), np.stack(list(self._new.values())))
+            rows: FloatArray = np.stack(list(self._new.values())).astype(np.float32, copy=False)
+            self._cache.write(list(self._new), rows)
         self._new = {}
 
     def of(self, indices: Sequence[int]) -> FloatArray:
