@@ -21,9 +21,7 @@ from paper_tables import (
     OVERALL_CHANGE,
     TABLE_1,
     TABLE_2,
-    TABLE_3,
     TABLE_4,
-    TABLE_5,
     TABLE_6,
 )
 from reproduction.accuracies import (
@@ -47,6 +45,8 @@ from reproduction.phrases import hardest_class, phrase_table, score_sentence, su
 from reproduction.sources import CELEBA, WATERBIRDS, Source, embedded, stored_waterbirds, without_folder
 
 import clarify_widget as cw
+from clarify_widget.concepts.published import IMAGENET_FEATURES as TABLE_5
+from clarify_widget.concepts.published import USER_PHRASES as TABLE_3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,6 +94,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--waterbirds", type=Path, help="folder with metadata.csv")
     parser.add_argument("--celeba", type=Path, help="folder with list_attr_celeba.txt")
     parser.add_argument("--imagenet", type=Path, help="folder with val/, and train/ to retrain")
+    parser.add_argument(
+        "--classes", nargs="+", help="WordNet IDs, where not all of ImageNet's 1,000 classes are there"
+    )
     parser.add_argument("--captions", type=Path, help="JSON lines with path and caption, for Table 2")
     parser.add_argument(
         "--backbone", nargs="+", default=[], help="what heads train on; for Table 4 one for each half"
@@ -177,7 +180,7 @@ def table_5(arguments: argparse.Namespace) -> Iterator[Block]:
         )
         return
     encoder = _load(arguments.encoder)
-    imagenet = read_imagenet(arguments.imagenet, encoder, arguments.cache)
+    imagenet = read_imagenet(arguments.imagenet, encoder, arguments.cache, arguments.classes)
     model, what = first_model(imagenet, encoder)
     found, told = annotate(imagenet, encoder, model, TABLE_5)
     sentences = (
@@ -231,14 +234,14 @@ def _keywords_of_imagenet(arguments: argparse.Namespace) -> str:
         tables = [paper_beside(name, paper, None) for name, paper in TABLE_2.items()]
         return _joined(*tables, _needs(arguments, "ImageNet's validation images and captions of them"))
     encoder = _load(arguments.encoder)
-    imagenet = read_imagenet(arguments.imagenet, encoder, arguments.cache)
+    imagenet = read_imagenet(arguments.imagenet, encoder, arguments.cache, arguments.classes)
     model, what = first_model(imagenet, encoder)
     correct = model.predict(imagenet.val.rows) == imagenet.val.labels
     captions = None if arguments.captions is None else read_captions(arguments.captions, imagenet.val.names)
-    index_of = {row.class_name: row.index for row in TABLE_5}
+    feature_of = {row.class_name: row for row in TABLE_5}
     tables = []
     for name, paper in TABLE_2.items():
-        members = imagenet.val.labels == imagenet.label_of(name, index_of[name])
+        members = imagenet.val.labels == imagenet.label_of(feature_of[name])
         judged = None
         if 0 < correct[members].sum() < members.sum():
             own = [caption for caption, member in zip(captions or (), members, strict=False) if member]

@@ -70,6 +70,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "methods",
+    "plots",
     "session",
     "training",
     "widget",

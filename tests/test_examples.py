@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from clarify_widget.examples import ExampleFeed
 from clarify_widget.session import presentation
+from clarify_widget.widget.examples import ExampleFeed
 from tests.session.planted import corrected_session
 
 

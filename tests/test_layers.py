@@ -20,9 +20,9 @@ LAYERS = (
     ("thumbnails",),
     ("background",),
     ("session",),
-    ("examples",),
+    ("plots",),
     ("front_end",),
-    ("widget",),
+    ("widget", "cli"),
 )
 # The package itself only forwards names, on first use.
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clarify_widget import ClarifyWidget, Session
-from clarify_widget import widget as widget_module
 from clarify_widget.datasets.images import ImageList
 from clarify_widget.errors import (
     CancelledError,
@@ -29,6 +28,8 @@ from clarify_widget.errors import (
 from clarify_widget.session import expected as expected_module
 from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
+from clarify_widget.widget import retraining as retraining_module
+from clarify_widget.widget import widget as widget_module
 from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import planted_dataset, planted_encoder
 
@@ -748,7 +749,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
         def monotonic(cls):
             return cls.now
 
-    monkeypatch.setattr(widget_module, "time", Clock)
+    monkeypatch.setattr(retraining_module, "time", Clock)
     for step in range(1000):
         Clock.now = 100.0 + step / 1000
         training.progress(progress_at(step, loss=1 / (step + 1), fraction=step / 1000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,19 +21,13 @@ from reproduction.page import markdown_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paper_tables import SpuriousFeature
-
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.concepts.published import SpuriousFeature
     from clarify_widget.datasets.dataset import Split
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.training import LinearHead
 
-NUM_CLASSES = 1000
-_WORDNET_ID = re.compile(r"n\d{8}")
-_LAYOUT = (
-    "Give the folder that holds val/ (and train/, to retrain), one folder a class, named by WordNet ID (all "
-    "1000 of them) or by class name"
-)
+_KAGGLE = Path("ILSVRC", "Data", "CLS-LOC")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,63 +45,47 @@ class ImageNet:
 
     Attributes
     ----------
-    folders
-        Of the classes, in their order.
+    class_names
+        As `cw.datasets.imagenet` has them.
     val
         The validation images.
     train
         The training images; None when there are none: then the model is the zero-shot one.
     """
 
-    folders: tuple[str, ...]
+    class_names: tuple[str, ...]
     val: Embedded
     train: Embedded | None
 
-    def label_of(self, class_name: str, index: int) -> int | None:
-        """Return the class of an annotation, None where there is no folder of it."""
-        if all(map(_WORDNET_ID.fullmatch, self.folders)):
-            return index
-        known = {_spoken(folder): label for label, folder in enumerate(self.folders)}
-        return known.get(_spoken(class_name), known.get(_spoken(_open_clip_names()[index])))
-
-    def class_names(self) -> tuple[str, ...]:
-        """Return what the classes are called in prompts."""
-        if all(map(_WORDNET_ID.fullmatch, self.folders)):
-            return _open_clip_names()
-        return tuple(folder.replace("_", " ") for folder in self.folders)
+    def label_of(self, feature: SpuriousFeature) -> int | None:
+        """Return the class of an annotation, None where it is not among those that were read."""
+        return self.class_names.index(feature.name) if feature.name in self.class_names else None
 
 
-def read_imagenet(root: Path, encoder: Encoder, cache: Path | None) -> ImageNet:
+def read_imagenet(
+    root: Path, encoder: Encoder, cache: Path | None, classes: Sequence[str] | None = None
+) -> ImageNet:
     """Embed ImageNet's validation images, and its training images where they are.
 
     Raises
     ------
     DataError
-        When there is no val folder, or only some of the folders named by WordNet ID.
+        As `cw.datasets.imagenet`; a folder without training images will do.
     """
-    if not (root / "val").is_dir():
-        raise DataError(f"{root} has no folder val. {_LAYOUT}.")
-    if (root / "train").is_dir():
-        dataset = cw.datasets.from_folder(root)
-        train = _embed([dataset.train], encoder, cache)
-        val = _embed([dataset.val], encoder, cache)
-    else:
-        dataset = cw.datasets.from_folder(root / "val")
-        train, val = None, _embed(list(dataset.splits()), encoder, cache)
-    by_id = [bool(_WORDNET_ID.fullmatch(name)) for name in dataset.class_names]
-    if any(by_id) and not (all(by_id) and len(by_id) == NUM_CLASSES):
-        raise DataError(
-            f"{root} has {sum(by_id)} folders named by WordNet ID and {len(by_id) - sum(by_id)} others. "
-            f"{_LAYOUT}."
-        )
-    return ImageNet(dataset.class_names, val, train)
+    val = _embed(cw.datasets.imagenet_val(root, classes=classes), encoder, cache)
+    if not any((root / place / "train").is_dir() for place in ("", _KAGGLE)):
+        known = cw.datasets.imagenet_classes()
+        names = (one.name for one in known if classes is None or {one.wordnet_id, one.name} & set(classes))
+        return ImageNet(tuple(names), val, None)
+    dataset = cw.datasets.imagenet(root, classes=classes)
+    return ImageNet(dataset.class_names, val, _embed(dataset.train, encoder, cache))
 
 
 def first_model(imagenet: ImageNet, encoder: Encoder) -> tuple[LinearHead | ZeroShotHead, str]:
     """Return the model whose errors are looked at, and what it is: ERM, or zero-shot without train."""
     if imagenet.train is not None:
         return _train(imagenet, imagenet.train, None), f"the ERM head (l2 {WEIGHT_DECAY})"
-    prompts = prompt_embeddings(encoder, imagenet.class_names(), imagenet_templates())
+    prompts = prompt_embeddings(encoder, imagenet.class_names, imagenet_templates())
     return ZeroShotHead(
         prompts, np.arange(len(prompts))
     ), "zero-shot, 80 templates, as there is no train folder"
@@ -160,9 +137,9 @@ def annotate(
     slices = np.full(0 if train is None else len(train.labels), -1, dtype=np.int64)
     found: list[Splits] = []
     for annotation in annotations:
-        label = imagenet.label_of(annotation.class_name, annotation.index)
+        label = imagenet.label_of(annotation)
         if label is None:
-            found.append(Splits(annotation, reason="no folder of this class"))
+            found.append(Splits(annotation, reason="not among the classes that were read"))
             continue
         phrase = embed_phrase(encoder, annotation.phrase)
         members = val.labels == label
@@ -222,23 +199,16 @@ def _captioned(line: str, where: str) -> tuple[str, str]:
         raise DataError(f'{where}: expected {{"path": ..., "caption": ...}}; got {line[:80]!r}.') from error
 
 
-def _embed(splits: Sequence[Split], encoder: Encoder, cache: Path | None) -> Embedded:
-    rows: list[FloatArray] = []
-    labels: list[IntArray] = []
-    names: list[str] = []
-    for split in splits:
-        assert split.images is not None
-        print(f"ImageNet: embedding {len(split):,} images", flush=True)
-        embedded = embed_images(encoder, split.images, cache_dir=cache)
-        rows.append(embedded.embeddings)
-        labels.append(split.labels[embedded.kept])
-        names += [split.images.name(int(row)) for row in embedded.kept]
-    together: FloatArray = np.concatenate(rows).astype(np.float32, copy=False)
-    return Embedded(together, np.concatenate(labels), tuple(names))
+def _embed(split: Split, encoder: Encoder, cache: Path | None) -> Embedded:
+    assert split.images is not None
+    print(f"ImageNet: embedding {len(split):,} images", flush=True)
+    embedded = embed_images(encoder, split.images, cache_dir=cache)
+    names = tuple(split.images.name(int(row)) for row in embedded.kept)
+    return Embedded(embedded.embeddings.astype(np.float32, copy=False), split.labels[embedded.kept], names)
 
 
 def _train(imagenet: ImageNet, train: Embedded, slices: IntArray | None) -> LinearHead:
-    num_classes = len(imagenet.folders)
+    num_classes = len(imagenet.class_names)
     if slices is None:
         return train_head(train.rows, train.labels, l2=WEIGHT_DECAY, num_classes=num_classes)
     weights = sample_weights(train.labels, slices, num_classes=num_classes)
@@ -255,7 +225,7 @@ def _slice(slices: IntArray, train: Embedded, label: int, similar: BoolArray) ->
 
 
 def _members(imagenet: ImageNet, entry: Splits) -> BoolArray:
-    label = imagenet.label_of(entry.annotation.class_name, entry.annotation.index)
+    label = imagenet.label_of(entry.annotation)
     members: BoolArray = imagenet.val.labels == label
     return members
 
@@ -277,13 +247,3 @@ def _mean_accuracy(found: Sequence[Splits], which: str, *, minority: bool) -> st
     sides = [_side(entry, which, minority=minority) for entry in found]
     means = [side.mean() for side in sides if side is not None]
     return f"{100 * np.mean(means):.1f}" if means else "not run"
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ").casefold()
-
-
-def _open_clip_names() -> tuple[str, ...]:
-    from open_clip import IMAGENET_CLASSNAMES
-
-    return tuple(IMAGENET_CLASSNAMES)

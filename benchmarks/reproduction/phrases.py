@@ -18,10 +18,9 @@ from reproduction.page import markdown_table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from paper_tables import UserPhrases
-
     from clarify_widget.arrays import Float64Array, FloatArray
     from clarify_widget.concepts import ErrorScore
+    from clarify_widget.concepts.published import UserPhrases
     from clarify_widget.methods.problem import Problem
     from reproduction.sources import Source
 

@@ -23,7 +23,8 @@ _PARTITION = "list_eval_partition.txt"
 _IMAGES = "img_align_celeba"
 _ORIGIN = (
     f"CelebA comes from mmlab.ie.cuhk.edu.hk/projects/CelebA.html; give the folder that holds {_ATTRIBUTES}, "
-    f"{_PARTITION} and the unpacked img_align_celeba.zip, or its folders Anno, Eval and Img with them"
+    f"{_PARTITION} and the unpacked img_align_celeba.zip, or its folders Anno, Eval and Img with them; or "
+    "the folder of Kaggle or WILDS, which has .csv for .txt"
 )
 
 
@@ -45,7 +46,8 @@ def celeba(
     ----------
     root
         The folder with list_attr_celeba.txt, list_eval_partition.txt and img_align_celeba/, or with these
-        in its folders Anno, Eval and Img, as they are published.
+        in its folders Anno, Eval and Img, as they are published; or with .csv for .txt, as Kaggle and WILDS
+        have them.
     target
         The attribute to predict, as the first file calls it.
     spurious
@@ -69,6 +71,8 @@ def celeba(
     file_names, labels, misleading = _read_attributes(_found(folder, _ATTRIBUTES, "Anno"), target, spurious)
     parts = _read_partition(_found(folder, _PARTITION, "Eval"), file_names)
     base = _found(folder, _IMAGES, "Img")
+    if (base / _IMAGES).is_dir():  # as Kaggle's archive unpacks
+        base /= _IMAGES
     _check_images(base, file_names)
     class_names, sides = _yes_no(target), _yes_no(spurious)
     return from_arrays(
@@ -86,7 +90,7 @@ def celeba(
 
 def _found(folder: Path, name: str, published_in: str) -> Path:
     """Return where a file or folder of the benchmark lies."""
-    for path in (folder / name, folder / published_in / name):
+    for path in (folder / name, folder / published_in / name, (folder / name).with_suffix(".csv")):
         if path.exists():
             return path
     raise DataError(f"There is no {folder / name}, nor {folder / published_in / name}. {_ORIGIN}.")
@@ -94,12 +98,7 @@ def _found(folder: Path, name: str, published_in: str) -> Path:
 
 def _read_attributes(path: Path, target: str, spurious: str) -> tuple[list[str], IntArray, IntArray]:
     """Return the file names, and 0 or 1 for both attributes."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    if len(lines) < 3 or not lines[0].strip().isdigit():
-        raise DataError(
-            f"{path} should start with the number of images and a line of attribute names. {_ORIGIN}."
-        )
-    names = lines[1].split()
+    names, size, lines = _read_table(path)
     if target == spurious:
         raise DataError(f"target and spurious are both {target!r}; choose two attributes of {path.name}.")
     unknown = [name for name in (target, spurious) if name not in names]
@@ -107,10 +106,8 @@ def _read_attributes(path: Path, target: str, spurious: str) -> tuple[list[str],
         raise DataError(f"CelebA has no attribute {unknown[0]!r}; {path.name} has {', '.join(names)}.")
     places = [1 + names.index(name) for name in (target, spurious)]
     file_names, codes = [], []
-    for number, line in enumerate(lines[2:], start=3):
-        words = line.split()
-        if not words:
-            continue
+    for number, line in lines.items():
+        words = _words(line)
         values = [words[place] if len(words) == len(names) + 1 else "" for place in places]
         if not set(values) <= {"1", "-1"}:
             raise DataError(
@@ -119,20 +116,39 @@ def _read_attributes(path: Path, target: str, spurious: str) -> tuple[list[str],
             )
         file_names.append(words[0])
         codes.append([int(value == "1") for value in values])
-    if len(file_names) != int(lines[0]):
+    if size not in (None, len(file_names)):
         raise DataError(
-            f"{path} says {int(lines[0]):,} images and has {len(file_names):,}; it is not whole. {_ORIGIN}."
+            f"{path} says {size:,} images and has {len(file_names):,}; it is not whole. {_ORIGIN}."
         )
     columns: IntArray = np.array(codes, dtype=np.int64)
     return file_names, columns[:, 0], columns[:, 1]
+
+
+def _read_table(path: Path) -> tuple[list[str], int | None, dict[int, str]]:
+    """Return the attributes, the number of images where the file says it, and its lines by number."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    is_csv = path.suffix == ".csv"
+    if is_csv and lines and lines[0].startswith("image_id,"):
+        head, size, names = 1, None, _words(lines[0])[1:]
+    elif not is_csv and len(lines) > 2 and lines[0].strip().isdigit():
+        head, size, names = 2, int(lines[0]), lines[1].split()
+    else:
+        expected = "image_id" if is_csv else "the number of images"
+        raise DataError(f"{path} should start with {expected} and a line of attribute names. {_ORIGIN}.")
+    return names, size, {number: line for number, line in enumerate(lines[head:], head + 1) if line.strip()}
+
+
+def _words(line: str) -> list[str]:
+    """Return what stands in a line, between spaces or commas."""
+    return line.replace(",", " ").split()
 
 
 def _read_partition(path: Path, file_names: list[str]) -> IntArray:
     """Return 0 train, 1 val or 2 test for every image."""
     split_of: dict[str, int] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        words = line.split()
-        if not words:
+        words = _words(line)
+        if not words or words == ["image_id", "partition"]:
             continue
         if len(words) != 2 or words[1] not in {"0", "1", "2"}:
             raise DataError(f"{path.name}, line {number}: expected a file name and 0, 1 or 2; got {line!r}.")

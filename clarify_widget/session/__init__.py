@@ -1,5 +1,6 @@
 """The loop without a notebook: fit, look, describe, keep, retrain, compare, undo, save."""
 
+from clarify_widget.session.minority import MinoritySplit, SideAccuracies, mean_accuracy
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.phrase_comparison import PhraseComparison
 from clarify_widget.session.ranking import RankedPhrase, Ranking
@@ -19,10 +20,13 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "Expected",
+    "MinoritySplit",
     "Origin",
     "PhraseComparison",
     "PhraseScore",
     "RankedPhrase",
     "Ranking",
     "Session",
+    "SideAccuracies",
+    "mean_accuracy",
 ]

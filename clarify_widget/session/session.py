@@ -21,6 +21,7 @@ from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, Steps, Tried
 from clarify_widget.session.memory import Memory
+from clarify_widget.session.minority import MinoritySplit, minority_split
 from clarify_widget.session.origin import origin_of
 from clarify_widget.session.phrase_comparison import PhraseComparison, compare_phrases
 from clarify_widget.session.phrases import PhraseSimilarities
@@ -617,6 +618,30 @@ class Session:
         if known is None and self._phrases.remembers(phrase, self.dataset.val):
             return self.accuracies(class_name, phrase, threshold)
         return known
+
+    def minority_splits(self, split: str = "val") -> tuple[MinoritySplit, ...]:
+        """Divide the images of each annotated class into the side that is hard for the model and the other.
+
+        The annotations are those of the last retraining, else the best of each class. Which side is the
+        minority is decided on validation, as in the paper (section 5.3), also for another split.
+
+        Parameters
+        ----------
+        split
+            "train", "val" or "test".
+
+        Returns
+        -------
+        One an annotation, with the accuracies of the model under review and of the retrained one; empty
+        where nothing is kept.
+
+        Raises
+        ------
+        NotFittedError
+            When the model has no predictions for that split.
+        """
+        used = self.annotations.best_per_class() if self.retraining is None else self.retraining.annotations
+        return tuple(minority_split(self, annotation, split) for annotation in used)
 
     def annotate(self, class_name: str, phrase: str, threshold: float | None = None) -> Annotation:
         """Keep a phrase for a class.

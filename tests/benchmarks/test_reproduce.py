@@ -116,12 +116,15 @@ def celeba(tmp_path_factory):
     return root
 
 
+CLASSES = ("n02441942", "n02808440", "n04090263")  # weasel, bathtub, rifle
+
+
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
     root, rng = tmp_path_factory.mktemp("imagenet"), np.random.default_rng(2)
     captions = []
     for split, count in (("train", 12), ("val", 14)):
-        for number, name in enumerate(("rifle", "weasel", "bathtub")):
+        for number, name in enumerate(CLASSES):
             for row in range(count):
                 path = root / split / name / f"{split}_{name}_{row}.JPEG"
                 picture(path, number, (number + (row % 3 == 0)) % 2, rng)
@@ -220,7 +223,7 @@ def test_table_4_takes_a_backbone_for_each_half(run, reproduce, models, waterbir
 
 
 def test_tables_2_and_5_read_imagenet_from_folders_with_captions(run, models, imagenet):
-    arguments = ("--imagenet", imagenet, "--encoder", models["encoder"])
+    arguments = ("--imagenet", imagenet, "--classes", *CLASSES, "--encoder", models["encoder"])
     page = run("--table", 2, *arguments, "--captions", imagenet / "captions.jsonl")
     grass = cells_of(page, "table 2: ImageNet", "grass")
     assert grass[1:3] == ["-0.87", "85.7 (N=7)"]
@@ -240,7 +243,7 @@ def test_tables_2_and_5_read_imagenet_from_folders_with_captions(run, models, im
 
 def test_without_training_images_the_zero_shot_model_is_looked_at(run, models, imagenet, tmp_path):
     (tmp_path / "val").symlink_to(imagenet / "val")
-    page = run("--table", 5, "--imagenet", tmp_path, "--encoder", models["encoder"])
+    page = run("--table", 5, "--imagenet", tmp_path, "--classes", *CLASSES, "--encoder", models["encoder"])
     assert "zero-shot, 80 templates" in page
     assert "to retrain, a train folder is needed" in page
     assert cells_of(page, "table 5: ImageNet", "weasel")[3] == "not run"
@@ -275,19 +278,6 @@ def test_what_was_measured_is_kept_where_a_later_run_lacks_the_data(reproduce, t
         reproduce.write_block(page, "table 9: X", "lost")
 
 
-@pytest.mark.usefixtures("reproduce")
-def test_classes_of_imagenet_are_known_by_wordnet_id_or_by_name():
-    from reproduction.imagenet import ImageNet
-
-    by_id = ImageNet(tuple(f"n{number:08}" for number in range(1000)), None, None)
-    assert by_id.label_of("weasel", 356) == 356
-    assert by_id.class_names()[356] == "weasel"
-    by_name = ImageNet(("corn_cob", "Weasel"), None, None)
-    assert by_name.label_of("weasel", 356) == 1
-    assert by_name.label_of("ear", 998) == 0
-    assert by_name.label_of("cup", 968) is None
-
-
 def test_names_of_weights_lose_their_folders(reproduce):
     names = ("RN50/openai", "local-dir:/home/me/clip", "ViT-L-14@/home/me/weights.safetensors")
     shown = ["RN50/openai", "local-dir:clip", "ViT-L-14@weights.safetensors"]
@@ -295,7 +285,7 @@ def test_names_of_weights_lose_their_folders(reproduce):
 
 
 def test_wrong_folders_of_imagenet_and_captions_are_named(reproduce, tmp_path):
-    with pytest.raises(DataError, match="has no folder val"):
+    with pytest.raises(DataError, match=r"There is no .*/val, nor"):
         reproduce.read_imagenet(tmp_path, None, None)
     captions = tmp_path / "captions.jsonl"
     captions.write_text('{"path": "val/rifle/1.JPEG", "caption": "a gun"}\n{"path": 3}\n')
@@ -321,12 +311,3 @@ def test_published_lists_have_their_lengths_and_name_methods_of_the_league(repro
     assert all(phrase_of[name] == paper.phrase for name, paper in reproduce.TABLE_2.items())
     known = {method.name for method in METHODS}
     assert {row.recipe for rows in reproduce.TABLE_4.values() for row in rows if row.recipe} <= known
-
-
-def test_annotations_of_imagenet_point_at_their_classes(reproduce):
-    from open_clip import IMAGENET_CLASSNAMES
-
-    same = {"bath tub": "bathtub", "ear": "corn cob", "projectile": "missile"}
-    for row in reproduce.TABLE_5:
-        words = set(IMAGENET_CLASSNAMES[row.index].casefold().split())
-        assert words & set(same.get(row.class_name, row.class_name).split()), row

@@ -352,6 +352,7 @@ class Loop:
     def open_second_view(self, _: None) -> None:
         self.notebook.run_cell(self.notebook.append_cell("widget"))
         self.views = 2
+        self.look_at_views()
 
     def close_second_view(self, _: None) -> None:
         self.notebook.delete_last_cell()
@@ -365,6 +366,7 @@ class Loop:
         self.notebook.save()
         self.notebook.reload()
         self.forget_views()
+        self.look_at_views()
 
     def restart(self, _: None) -> None:
         """What was done is kept in a folder; what was shown, and marks, are not."""
@@ -372,6 +374,12 @@ class Loop:
         self.notebook.run_all()
         self.reference.begin()
         self.forget_views()
+        self.look_at_views()
+
+    def look_at_views(self) -> None:
+        """Bring views that are new into sight: JupyterLab lays nothing out that is far from it."""
+        for view in range(self.views):
+            WidgetPage(self.page, view).get("grid-right").scroll_into_view_if_needed()
 
     def forget_views(self) -> None:
         """What is known of a view alone ends with it."""

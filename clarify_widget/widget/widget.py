@@ -12,36 +12,28 @@ a trait, and whatever takes time runs on a thread of its own.
 
 from __future__ import annotations
 
-import difflib
 import html
 import logging
 import math
-import os
 import sys
 import threading
-import time
-import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from clarify_widget import front_end
-from clarify_widget.background import Lane, Restartable, start_thread
-from clarify_widget.errors import (
-    CancelledError,
-    ClarifyError,
-    DataError,
-    MissingDependencyError,
-    PhraseError,
-)
-from clarify_widget.examples import ExampleFeed
+from clarify_widget.background import Lane, Restartable
+from clarify_widget.errors import ClarifyError, MissingDependencyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
-from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
+from clarify_widget.widget.examples import ExampleFeed
+from clarify_widget.widget.images import Images
+from clarify_widget.widget.marks import Marks
+from clarify_widget.widget.requests import Request
+from clarify_widget.widget.retraining import READY, Runs, retraining_status
+from clarify_widget.widget.traits import Rows, Threshold, close_to, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -49,98 +41,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from clarify_widget.concepts import Annotation
-    from clarify_widget.session.curve import RetrainProgress
     from clarify_widget.session.presentation import Json
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.session.session import Event
-
-    _Answer = tuple[Json, list[bytes]]
-    _Handler = Callable[["_Request"], _Answer]
+    from clarify_widget.widget.requests import Answer, Handler
+    from clarify_widget.widget.retraining import Run
 
 logger = logging.getLogger(__name__)
 
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme", "selected"})
 _THEMES = ("auto", "light", "dark")
-_READY: Json = {"state": "ready", "message": "", "run_id": "", **presentation.progress_json(None)}
-_SECONDS_BETWEEN_UPDATES = 0.1
 _SECONDS_TO_PAINT = 0.1  # in which nothing else is begun: the page has the answer to show
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
-_MOST_THUMBNAILS = 64
-_ENCODERS = min(4, os.cpu_count() or 1)
 _MOST_MARKS = 10_000
-_THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One retraining; a later one replaces it."""
-
-    objective: str
-    follows: _Run | None
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    finished: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What a page asks for."""
-
-    id: str
-    type: str
-    fields: Mapping[str, Any]
-
-    def text(self, name: str) -> str:
-        value = self.fields.get(name)
-        if not isinstance(value, str):
-            raise ClarifyError(f"A {self.type} request needs {name!r} as text; got {value!r}.")
-        return value
-
-    def number(self, name: str) -> float:
-        value = self.fields.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ClarifyError(f"A {self.type} request needs {name!r} as a finite number; got {value!r}.")
-        return float(value)
-
-    def texts(self, name: str) -> list[str]:
-        """Return a list of texts, which the page may leave out."""
-        values = self.fields.get(name, [])
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise ClarifyError(f"A {self.type} request needs {name!r} as a list of texts; got {values!r}.")
-        return values
-
-    def whole_numbers(self, name: str, most: int) -> list[int]:
-        values = self.fields.get(name)
-        if not isinstance(values, list) or not all(type(value) is int for value in values):
-            raise ClarifyError(f"A {self.type} request needs {name!r} as a list of whole numbers.")
-        if len(values) > most:
-            raise ClarifyError(f"A {self.type} request may name {most} images; got {len(values)}.")
-        return values
-
-
-if TYPE_CHECKING:
-    _NumberOrNone = traitlets.Float[float | None, float | None]
-    _WholeNumbers = traitlets.List[int]
-else:  # traitlets before 5.10 does not take types in brackets
-    _NumberOrNone = traitlets.Float
-    _WholeNumbers = traitlets.List
-
-
-class _Threshold(_NumberOrNone):
-    """A number or None; with `allow_none` instead, None would pass by the validator below."""
-
-    def validate(self, obj: Any, value: Any) -> float | None:
-        return None if value is None else super().validate(obj, value)
-
-
-class _Rows(_WholeNumbers):
-    """Validation rows; arrays and whatever else can be gone through become a list, ascending, each once."""
-
-    def validate(self, obj: Any, value: Any) -> list[int]:
-        try:
-            return sorted(obj.session.check_rows(value))
-        except (DataError, TypeError) as error:
-            raise traitlets.TraitError(f"selected is a list of validation rows: {error}") from error
 
 
 class ClarifyWidget(anywidget.AnyWidget):
@@ -181,17 +94,17 @@ class ClarifyWidget(anywidget.AnyWidget):
     classes = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     class_name = traitlets.Unicode().tag(sync=True)
     phrase = traitlets.Unicode().tag(sync=True)
-    threshold = _Threshold(None).tag(sync=True)
+    threshold = Threshold(None).tag(sync=True)
     objective = traitlets.Unicode("slice_balanced").tag(sync=True)
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
-    selected = _Rows().tag(sync=True)
+    selected = Rows().tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     history = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     annotations = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
-    status = traitlets.Dict(default_value={**_READY, "state": "loading"}, read_only=True).tag(sync=True)
+    status = traitlets.Dict(default_value={**READY, "state": "loading"}, read_only=True).tag(sync=True)
     comparison = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     error = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     notes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
@@ -202,7 +115,6 @@ class ClarifyWidget(anywidget.AnyWidget):
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
 
-    _run: _Run | None = None
     _unsubscribe: Callable[[], None] | None = None
 
     def __init__(
@@ -213,7 +125,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         objective: str = "slice_balanced",
         **unknown: Any,
     ) -> None:
+        # What `close` needs, which Python also calls on a widget that could not be made.
         self._previews = Restartable("clarify-widget previews", rest=_SECONDS_TO_PAINT)
+        self._runs = Runs(session, show=lambda status: self._publish(status=status), ended=self._preview)
         _reject(unknown)
         if not isinstance(session, Session):
             raise TypeError(
@@ -226,8 +140,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
         self._suggestions_asked: set[str] = set()
-        self._marks: dict[str, dict[int, bool]] = {}
-        self._thumbnails = ThumbnailCache()
+        self._marks = Marks(session)
+        self._images = Images(session)
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
@@ -246,7 +160,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             dataset_name=self.session.dataset.name,
             encoder_name=self.session.encoder.name,
             objectives=presentation.objectives_json(self.session),
-            status=_READY,
+            status=READY,
             saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
             **self._view_of(self.session.classes()[0].name, None),
@@ -329,21 +243,20 @@ class ClarifyWidget(anywidget.AnyWidget):
         """
         run = self._begin_run(objective)
         if wait:
-            return self._train(run)
-        self._train_beside(run)
+            return self._runs.train(run)
+        self._runs.train_beside(run, self._show_error)
         return None
 
     def cancel(self) -> None:
         """Stop retraining, if it runs; the model stays as it was."""
         with self.session.lock:
-            if self._run is not None:
-                self._run.cancelled.set()
+            if self._runs.busy:
+                self._runs.cancel()
                 self._publish(status={**self.status, "message": presentation.STOPPING})
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
-        if self._run is not None:
-            self._run.cancelled.set()
+        self._runs.cancel()
         self._be_forgotten()
 
     def _be_forgotten(self) -> None:
@@ -356,63 +269,14 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     # -- retraining
 
-    def _begin_run(self, objective: str | None) -> _Run:
+    def _begin_run(self, objective: str | None) -> Run:
         with self.session.lock:
             if objective is not None:
                 self.objective = objective
-            if self._run is not None:
-                self._run.cancelled.set()
-            self._run = run = _Run(self.objective, follows=self._run)
+            run = self._runs.begin(self.objective)
             self._previews.stop()
-            self._publish(error=None, status=_retraining(run, None))
+            self._publish(error=None, status=retraining_status(run, None))
             return run
-
-    def _train_beside(self, run: _Run) -> None:
-        def train() -> None:
-            try:
-                self._train(run)
-            except CancelledError:
-                logger.debug("Retraining %s was cancelled", run.run_id)
-            except Exception as error:  # noqa: BLE001  # the page is the only one who can be told
-                if not run.cancelled.is_set():
-                    self._show_error(error)
-
-        start_thread(train, f"clarify-widget retraining {run.run_id}")
-
-    def _train(self, run: _Run) -> Comparison:
-        if run.follows is not None:
-            run.follows.finished.wait()
-        message = ""
-        try:
-            return self.session.retrain(run.objective, self._progress_of(run), run.cancelled.is_set)
-        except CancelledError:
-            message = presentation.CANCELLED
-            raise
-        finally:
-            self._finish(run, message)
-
-    def _finish(self, run: _Run, message: str) -> None:
-        run.finished.set()
-        with self.session.lock:
-            if run is self._run:
-                self._run = None
-                self._publish(status={**_READY, "message": message, "run_id": run.run_id})
-        self._preview()
-
-    def _progress_of(self, run: _Run) -> Callable[[RetrainProgress], None]:
-        last = -math.inf
-
-        def show(progress: RetrainProgress) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last < _SECONDS_BETWEEN_UPDATES:
-                return
-            last = now
-            with self.session.lock:
-                if run is self._run and not run.cancelled.is_set():
-                    self._publish(status=_retraining(run, progress))
-
-        return show
 
     def _fit(self) -> None:
         """Fit the session; when that takes more than a second, a bar below the cell shows how far it is."""
@@ -423,7 +287,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             def show(message: str, fraction: float) -> None:
                 bar.set_description_str(message, refresh=False)
                 bar.update(fraction - bar.n)
-                self._publish(status={**_READY, "state": "loading", "message": message, "fraction": fraction})
+                self._publish(status={**READY, "state": "loading", "message": message, "fraction": fraction})
 
             self.session.fit(show)
 
@@ -433,7 +297,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         """Begin to say what the threshold does, which phrases to try, and what retraining would give."""
         self._previews.stop()
         with self.session.lock:
-            if self._unsubscribe is not None and self._run is None:
+            if self._unsubscribe is not None and not self._runs.busy:
                 self._previews.begin(self._look_ahead)
 
     def _look_ahead(self, cancelled: Callable[[], bool]) -> None:
@@ -553,10 +417,8 @@ class ClarifyWidget(anywidget.AnyWidget):
         rows = self.session.check_rows(indices)
         self.session.direction(phrase)
         with self.session.lock:
-            marks = self._marks_of(phrase)
-            left = {row: marked for row, marked in marks.items() if row not in rows}
-            self._marks[self._words_of(phrase)] = left if has is None else left | dict.fromkeys(rows, has)
-            self._publish(marks=self._marks_json(self.phrase))
+            self._marks.mark(phrase, rows, has=has)
+            self._publish(marks=self._marks.rows_of(self.phrase))
 
     def sharpen(self) -> PhraseScore:
         """Sharpen the phrase that is shown by the images marked for it, and show what came of it.
@@ -573,30 +435,9 @@ class ClarifyWidget(anywidget.AnyWidget):
         return scored
 
     def _sharpen(self, class_name: str, phrase: str) -> PhraseScore:
-        marks = self._marks_json(phrase)
+        marks = self._marks.rows_of(phrase)
         with self._own_score():
-            return self.session.sharpen(class_name, self._words_of(phrase), **marks)
-
-    def _words_of(self, phrase: str) -> str:
-        """Return the words that a sharpened phrase began with; of another one the phrase itself."""
-        known = {one.name: one.phrase for one in self.session.sharpened}
-        return known.get(phrase.strip(), phrase.strip())
-
-    def _marks_of(self, phrase: str) -> dict[int, bool]:
-        """Return the marked images; for a phrase that was loaded, those it was sharpened by."""
-        words = self._words_of(phrase)
-        if words not in self._marks:
-            for one in self.session.sharpened:
-                if one.name == phrase and one.split == "val":
-                    return dict.fromkeys(one.has, True) | dict.fromkeys(one.has_not, False)
-        return self._marks.get(words, {})
-
-    def _marks_json(self, phrase: str) -> Json:
-        marks = self._marks_of(phrase)
-        return {
-            name: sorted(row for row, marked in marks.items() if marked is has)
-            for name, has in (("has", True), ("has_not", False))
-        }
+            return self.session.sharpen(class_name, self._marks.words_of(phrase), **marks)
 
     # -- what is shown
 
@@ -617,7 +458,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         return {
             **presentation.class_view(self.session, class_name, scored, thresholds),
             "suggestions": self._suggestions_for(class_name),
-            "marks": self._marks_json("" if scored is None else scored.phrase),
+            "marks": self._marks.rows_of("" if scored is None else scored.phrase),
         }
 
     @contextmanager
@@ -730,11 +571,11 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     @traitlets.validate("objective")
     def _check_objective(self, proposal: Json) -> str:
-        return _one_of(proposal["value"], "objective", [choice["value"] for choice in self.objectives])
+        return one_of(proposal["value"], "objective", [choice["value"] for choice in self.objectives])
 
     @traitlets.validate("theme")
     def _check_theme(self, proposal: Json) -> str:
-        return _one_of(proposal["value"], "theme", _THEMES)
+        return one_of(proposal["value"], "theme", _THEMES)
 
     @traitlets.observe("class_name", "phrase")
     def _show_assigned(self, _change: Json) -> None:
@@ -788,7 +629,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _on_request(self, _widget: ClarifyWidget, content: Any, _buffers: Any) -> None:
         fields = content if isinstance(content, dict) else {}
-        request = _Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
+        request = Request(str(fields.get("id", "")), str(fields.get("type", "")), fields)
         if request.type == "compare_phrases":
             # Two views may compare other phrases: each gets its answer.
             self._comparing_lane.submit(
@@ -807,7 +648,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._answer(request, self._handlers.get(request.type, _answer_unknown))
 
     @property
-    def _handlers(self) -> dict[str, _Handler]:
+    def _handlers(self) -> dict[str, Handler]:
         return {
             "hello": self._answer_hello,
             "examples": self._answer_examples,
@@ -825,10 +666,10 @@ class ClarifyWidget(anywidget.AnyWidget):
         }
 
     @property
-    def _image_handlers(self) -> dict[str, _Handler]:
-        return {"thumbnails": self._answer_thumbnails, "original": self._answer_original}
+    def _image_handlers(self) -> dict[str, Handler]:
+        return {"thumbnails": self._images.answer_thumbnails, "original": self._images.answer_original}
 
-    def _answer(self, request: _Request, handle: _Handler, *, quiet: bool = False) -> None:
+    def _answer(self, request: Request, handle: Handler, *, quiet: bool = False) -> None:
         """Answer a request with what its handler returns or raises; `quiet` leaves the error trait alone."""
         try:
             result, buffers = handle(request)
@@ -838,17 +679,17 @@ class ClarifyWidget(anywidget.AnyWidget):
         else:
             self._reply(request, result, buffers)
 
-    def _reply(self, request: _Request, result: Json, buffers: list[bytes] | None = None) -> None:
+    def _reply(self, request: Request, result: Json, buffers: list[bytes] | None = None) -> None:
         self.send({"id": request.id, "ok": True, "result": result}, buffers)
 
-    def _answer_show(self, request: _Request) -> _Answer:
+    def _answer_show(self, request: Request) -> Answer:
         try:
             return self._show(request)
         finally:
             if not self._view_lane.waiting:
                 self._preview()
 
-    def _show(self, request: _Request) -> _Answer:
+    def _show(self, request: Request) -> Answer:
         phrase = request.text("phrase") if request.type == "score" else ""
         if request.type == "score" and not phrase.strip():
             raise PhraseError("The phrase is empty; type what the wrong images share, for example: red.")
@@ -864,14 +705,14 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._publish(**self._view_of(class_name, scored), error=None)
         return {}, []
 
-    def _answer_hello(self, _request: _Request) -> _Answer:
+    def _answer_hello(self, _request: Request) -> Answer:
         return {}, []
 
-    def _answer_examples(self, _request: _Request) -> _Answer:
+    def _answer_examples(self, _request: Request) -> Answer:
         with self.session.lock:
             return self._examples.whole()
 
-    def _answer_typing(self, request: _Request) -> _Answer:
+    def _answer_typing(self, request: Request) -> Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
         if request.fields.get("over") is True:
             self._preview()
@@ -879,14 +720,14 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._previews.stop()
         return {}, []
 
-    def _answer_suggest(self, request: _Request) -> _Answer:
+    def _answer_suggest(self, request: Request) -> Answer:
         with self.session.lock:
             self._suggestions_asked.add(request.text("class_name"))
             self._publish(suggestions=self._suggestions_for(self.class_name))
         self._preview()
         return {}, []
 
-    def _answer_mark(self, request: _Request) -> _Answer:
+    def _answer_mark(self, request: Request) -> Answer:
         has = request.fields.get("has")
         if has not in (True, False, None):
             raise ClarifyError(f"A mark request needs 'has' as true, false or null; got {has!r}.")
@@ -894,7 +735,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._publish(error=None)
         return {}, []
 
-    def _answer_compare_phrases(self, request: _Request) -> _Answer:
+    def _answer_compare_phrases(self, request: Request) -> Answer:
         class_name = request.text("class_name")
         with self.session.lock:
             thresholds = self._thresholds() if class_name == self.class_name else None
@@ -903,79 +744,46 @@ class ClarifyWidget(anywidget.AnyWidget):
         )
         return presentation.phrase_comparison_json(compared), []
 
-    def _answer_keep(self, request: _Request) -> _Answer:
+    def _answer_keep(self, request: Request) -> Answer:
         self.keep(request.text("class_name"), request.text("phrase"), request.number("threshold"))
         self._publish(error=None)
         return {}, []
 
-    def _answer_remove(self, request: _Request) -> _Answer:
+    def _answer_remove(self, request: Request) -> Answer:
         self.remove(request.text("class_name"), request.text("phrase"))
         self._publish(error=None)
         return {}, []
 
-    def _answer_undo(self, _request: _Request) -> _Answer:
+    def _answer_undo(self, _request: Request) -> Answer:
         undone = self.undo()
         self._publish(error=None)
         return {"undone": undone}, []
 
-    def _answer_redo(self, _request: _Request) -> _Answer:
+    def _answer_redo(self, _request: Request) -> Answer:
         redone = self.redo()
         self._publish(error=None)
         return {"redone": redone}, []
 
-    def _answer_switch(self, request: _Request) -> _Answer:
+    def _answer_switch(self, request: Request) -> Answer:
         on = request.fields.get("on") is True
         self.session.switch(request.text("class_name"), request.text("phrase"), on=on)
         self._publish(error=None)
         return {}, []
 
-    def _answer_use_model(self, request: _Request) -> _Answer:
+    def _answer_use_model(self, request: Request) -> Answer:
         self.session.use_model(int(request.number("number")))
         self._publish(error=None)
         return {}, []
 
-    def _answer_retrain(self, request: _Request) -> _Answer:
+    def _answer_retrain(self, request: Request) -> Answer:
         run = self._begin_run(request.text("objective"))
-        self._train_beside(run)
+        self._runs.train_beside(run, self._show_error)
         return {"run_id": run.run_id}, []
 
-    def _answer_cancel(self, _request: _Request) -> _Answer:
+    def _answer_cancel(self, _request: Request) -> Answer:
         self.cancel()
         self._publish(error=None)
         return {}, []
-
-    def _answer_thumbnails(self, request: _Request) -> _Answer:
-        split: Any = request.text("split")
-        low, high = _THUMBNAIL_SIDES
-        size = round(min(high, max(low, request.number("size"))))
-        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
-        about = [presentation.image_json(self.session, split, index) for index in indices]
-        with ThreadPoolExecutor(_ENCODERS) as encoders:
-            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
-        items = [
-            {**known, "readable": bool(encoded), "mime": JPEG}
-            for known, encoded in zip(about, buffers, strict=True)
-        ]
-        return {"items": items}, buffers
-
-    def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
-        """Return JPEG bytes, empty where there is no image to show."""
-
-        def encode() -> bytes:
-            return encode_thumbnail(self.session.image(index, split, least_side=DETAIL * size), size)
-
-        try:
-            return self._thumbnails.get((split, index, size), encode)
-        except (ClarifyError, OSError):
-            return b""
-
-    def _answer_original(self, request: _Request) -> _Answer:
-        split: Any = request.text("split")
-        index = int(request.number("index"))
-        about = presentation.image_json(self.session, split, index)
-        encoded, mime, (width, height) = encode_original(self.session.image(index, split))
-        path = self.session.image_path(index, split)
-        return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
 
 
 def _when_closed(comm: Any, forget: Callable[[], None]) -> None:
@@ -990,12 +798,8 @@ def _when_closed(comm: Any, forget: Callable[[], None]) -> None:
     comm.close = close_and_forget
 
 
-def _answer_unknown(request: _Request) -> _Answer:
+def _answer_unknown(request: Request) -> Answer:
     raise ClarifyError(f"There is no request {request.type!r}; the page and the package differ in version.")
-
-
-def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
-    return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
 
 
 def _error_json(error: Exception) -> Json:
@@ -1006,22 +810,9 @@ def _error_json(error: Exception) -> Json:
     return {"type": type(error).__name__, "message": presentation.unexpected(error)}
 
 
-def _one_of(value: str, name: str, choices: list[str] | tuple[str, ...]) -> str:
-    if value not in choices:
-        raise traitlets.TraitError(
-            f"{name} is one of {', '.join(choices)}; got {value!r}.{_close(value, choices)}"
-        )
-    return value
-
-
 def _reject(unknown: Mapping[str, Any]) -> None:
     known = ("session", "theme", "objective")
     for name in unknown:
         raise TypeError(
-            f"ClarifyWidget has no argument {name!r}; it has {', '.join(known)}.{_close(name, known)}"
+            f"ClarifyWidget has no argument {name!r}; it has {', '.join(known)}.{close_to(name, known)}"
         )
-
-
-def _close(value: str, choices: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(value, choices, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

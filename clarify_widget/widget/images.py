@@ -1,0 +1,68 @@
+"""Images of a session as a page asks for them: thumbnails by the dozen, or one original."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from clarify_widget.errors import ClarifyError
+from clarify_widget.session import presentation
+from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
+
+if TYPE_CHECKING:
+    from clarify_widget.session.session import Session
+    from clarify_widget.widget.requests import Answer, Request
+
+_MOST_THUMBNAILS = 64
+_ENCODERS = min(4, os.cpu_count() or 1)
+_THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
+
+
+class Images:
+    """The images of one session; thumbnails are remembered.
+
+    Parameters
+    ----------
+    session
+        Whose images they are.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._thumbnails = ThumbnailCache()
+
+    def answer_thumbnails(self, request: Request) -> Answer:
+        """Return thumbnails, each with what is known of its image."""
+        split: Any = request.text("split")
+        low, high = _THUMBNAIL_SIDES
+        size = round(min(high, max(low, request.number("size"))))
+        indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
+        about = [presentation.image_json(self._session, split, index) for index in indices]
+        with ThreadPoolExecutor(_ENCODERS) as encoders:
+            buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
+        items = [
+            {**known, "readable": bool(encoded), "mime": JPEG}
+            for known, encoded in zip(about, buffers, strict=True)
+        ]
+        return {"items": items}, buffers
+
+    def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
+        """Return JPEG bytes, empty where there is no image to show."""
+
+        def encode() -> bytes:
+            return encode_thumbnail(self._session.image(index, split, least_side=DETAIL * size), size)
+
+        try:
+            return self._thumbnails.get((split, index, size), encode)
+        except (ClarifyError, OSError):
+            return b""
+
+    def answer_original(self, request: Request) -> Answer:
+        """Return one image for a closer look."""
+        split: Any = request.text("split")
+        index = int(request.number("index"))
+        about = presentation.image_json(self._session, split, index)
+        encoded, mime, (width, height) = encode_original(self._session.image(index, split))
+        path = self._session.image_path(index, split)
+        return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
