@@ -13,7 +13,6 @@ a trait, and whatever takes time runs on a thread of its own.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import html
 import logging
 import math
@@ -39,6 +38,7 @@ from clarify_widget.errors import (
     MissingDependencyError,
     PhraseError,
 )
+from clarify_widget.examples import ExampleFeed
 from clarify_widget.session import presentation
 from clarify_widget.session.session import Session
 from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
@@ -220,7 +220,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
         self.session = session
         self._publishing = False
-        self._examples = [b"", b""]  # of what is shown, packed, and their confidences
+        self._examples = ExampleFeed(session)
         self._assigned: Json | None = None
         self._dragged: dict[tuple[str, str], float] = {}
         self._suggestions_asked: set[str] = set()
@@ -680,15 +680,17 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, *, examples: bytes | None = None, confidences: bytes = b"", **values: Any) -> None:
+    def _publish(self, *, similarities: bytes | None = None, **values: Any) -> None:
         """Write traits, together in one message; what did not change is not sent.
 
         Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
         """
         with self.session.lock, self.hold_sync():
-            if examples is not None and (key := _key_of(examples, confidences)) != self.examples_key:
-                self._examples, values["examples_key"] = [examples, confidences], key
-                self.send({"type": "examples", "key": key}, self._examples)
+            if similarities is not None:
+                message = self._examples.take(values["class_name"], similarities)
+                if message is not None:
+                    self.send(*message)
+                values["examples_key"] = self._examples.key
             before, self._publishing = self._publishing, True
             try:
                 for name, value in values.items():
@@ -868,7 +870,7 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     def _answer_examples(self, _request: _Request) -> _Answer:
         with self.session.lock:
-            return {"key": self.examples_key}, self._examples
+            return self._examples.whole()
 
     def _answer_typing(self, request: _Request) -> _Answer:
         """While somebody types, the processor is for the phrase that they are about to ask for."""
@@ -982,10 +984,6 @@ def _answer_unknown(request: _Request) -> _Answer:
 
 def _retraining(run: _Run, progress: RetrainProgress | None) -> Json:
     return {"state": "retraining", "run_id": run.run_id, **presentation.progress_json(progress)}
-
-
-def _key_of(*packed: bytes) -> str:
-    return hashlib.blake2b(b"".join(packed), digest_size=8).hexdigest()
 
 
 def _error_json(error: Exception) -> Json:

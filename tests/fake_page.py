@@ -52,8 +52,7 @@ class FakePage:
             elif data["method"] == "custom":
                 content = data["content"]
                 if content.get("type") == "examples":
-                    self.state["examples"], self.state["confidences"] = map(bytes, buffers)
-                    self.sent_key = content["key"]
+                    self._take_examples(content, [bytes(buffer) for buffer in buffers])
                     return
                 assert content["id"] not in self.answers, "a request got a second answer"
                 self.answers[content["id"]] = (content, buffers or [])
@@ -99,7 +98,15 @@ class FakePage:
     def examples(self):
         """(rows, similarities, correct) that the page would draw."""
         assert self.state["examples_key"] == self.sent_key, "the trait names other examples than were sent"
-        return unpack_examples(self.state["examples"])
+        return unpack_examples(self.similarities, self.members)
+
+    def _take_examples(self, about, buffers):
+        self.similarities, *members = buffers
+        if members:
+            self.members, self.confidences = members
+            self.members_name = about["members"]
+        assert about["members"] == self.members_name, "similarities of images that were never sent"
+        self.sent_key = about["key"]
 
     def _take(self, state, paths, buffers):
         state = {**state, **{path[0]: bytes(buffer) for path, buffer in zip(paths, buffers, strict=True)}}
@@ -107,9 +114,11 @@ class FakePage:
         return state
 
 
-def unpack_examples(packed):
-    n = len(packed) // 9
-    rows = np.frombuffer(packed, "<i4", n)
-    similar = np.frombuffer(packed, "<f4", n, offset=4 * n)
-    correct = np.frombuffer(packed, "u1", n, offset=8 * n).astype(bool)
+def unpack_examples(similarities, members):
+    """Return (rows, similarities, correct); NaN without similarities."""
+    n = len(members) // 5
+    rows = np.frombuffer(members, "<i4", n)
+    correct = np.frombuffer(members, "u1", n, offset=4 * n).astype(bool)
+    similar = np.frombuffer(similarities, "<f4") if similarities else np.full(n, np.nan)
+    assert len(similar) == n, "the similarities are those of other images"
     return rows, similar, correct

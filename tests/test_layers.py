@@ -20,6 +20,7 @@ LAYERS = (
     ("thumbnails",),
     ("background",),
     ("session",),
+    ("examples",),
     ("front_end",),
     ("widget",),
 )

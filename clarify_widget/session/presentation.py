@@ -9,21 +9,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clarify_widget.errors import DataError
 from clarify_widget.session.suggestions import known_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from clarify_widget.arrays import BoolArray, FloatArray, IntArray
+    from clarify_widget.arrays import IntArray
     from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
     from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
     from clarify_widget.session.phrase_comparison import PhraseComparison
     from clarify_widget.session.results import (
+        ClassMembers,
         ClassSummary,
         Comparison,
         ComparisonRow,
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from clarify_widget.session.sides import Sides
 
 Json = dict[str, Any]
-
-EXAMPLE_BYTES = 9
-"""One image in `pack_examples`: int32 row, float32 similarity, uint8 correct."""
 
 CHANGED_SHOWN = 60
 """How many fixed, and how many broken, images a comparison names."""
@@ -99,17 +95,11 @@ def class_view(
     thresholds
         Where the user put them, by phrase; for the others see `Session.threshold_of`.
     """
-    members = session.members(class_name)
-    if scored is None:
-        similar: FloatArray = np.full(len(members.indices), np.nan, dtype=np.float32)
-    else:
-        similar = session.similarities(scored.phrase)[members.indices]
     return {
         "class_name": class_name,
         "phrase": "" if scored is None else scored.phrase,
         "threshold": None if scored is None else session.threshold_of(scored, thresholds),
-        "examples": pack_examples(members.indices, similar, members.correct),
-        "confidences": pack_confidences(session, members.indices),
+        "similarities": pack_similarities(session, class_name, "" if scored is None else scored.phrase),
         "score": None if scored is None else score_json(scored),
         "history": history(session, class_name, thresholds),
         "sides": None,
@@ -190,19 +180,23 @@ def tried_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore 
     return next((tried for tried in session.history(class_name) if tried.phrase == phrase), None)
 
 
-def pack_examples(indices: IntArray, similar: FloatArray, correct: BoolArray) -> bytes:
-    """Return n int32 rows, then n float32 similarities, then n uint8 flags, little-endian: 9 n bytes."""
-    return (
-        np.asarray(indices).astype("<i4").tobytes()
-        + np.asarray(similar).astype("<f4").tobytes()
-        + np.asarray(correct).astype("u1").tobytes()
-    )
+def pack_members(members: ClassMembers) -> bytes:
+    """Return n int32 rows, then n uint8 flags that say which the model gets right, little-endian."""
+    return members.indices.astype("<i4").tobytes() + members.correct.astype("u1").tobytes()
 
 
-def pack_confidences(session: Session, indices: IntArray) -> bytes:
-    """Return n little-endian float32, of the images of `pack_examples`; nothing where they are not known."""
+def pack_similarities(session: Session, class_name: str, phrase: str) -> bytes:
+    """Return n little-endian float32, of the images of `pack_members`; nothing without a phrase."""
+    if not phrase:
+        return b""
+    similar = session.similarities(phrase)[session.members(class_name).indices]
+    return similar.astype("<f4", copy=False).tobytes()
+
+
+def pack_confidences(session: Session, members: ClassMembers) -> bytes:
+    """Return n little-endian float32, of the images of `pack_members`; nothing where they are not known."""
     confidences = session.confidences()
-    return b"" if confidences is None else confidences[indices].astype("<f4").tobytes()
+    return b"" if confidences is None else confidences[members.indices].astype("<f4").tobytes()
 
 
 def class_json(summary: ClassSummary) -> Json:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from clarify_widget.session.presentation import Json
-    from clarify_widget.session.results import Comparison, ComparisonRow, PhraseScore
+    from clarify_widget.session.results import ClassMembers, Comparison, ComparisonRow, PhraseScore
     from clarify_widget.session.session import Session
     from clarify_widget.training import FitReport
 
@@ -67,6 +67,7 @@ class _Shown:
     """One class with one phrase, or with none, and what the page draws of it."""
 
     class_name: str
+    members: ClassMembers
     scored: PhraseScore | None
     view: Json
 
@@ -78,14 +79,11 @@ class _Shown:
 
     def first(self, count: int) -> Iterator[int]:
         """Yield the rows of the images at both ends: first those that are seen first."""
-        n = len(self.view["examples"]) // presentation.EXAMPLE_BYTES
-        packed = self.view["examples"]
-        rows = np.frombuffer(packed, "<i4", n)
+        rows, correct = self.members.indices, self.members.correct
         if self.scored is None:
-            correct = np.frombuffer(packed, "u1", n, offset=8 * n).astype(bool)
             left, right = rows[correct], rows[~correct]
         else:
-            ascending = rows[np.argsort(np.frombuffer(packed, "<f4", n, offset=4 * n), kind="stable")]
+            ascending = rows[np.argsort(np.frombuffer(self.view["similarities"], "<f4"), kind="stable")]
             left, right = ascending, ascending[::-1]
         for pair in itertools.zip_longest(left[:count].tolist(), right[:count].tolist()):
             yield from (row for row in pair if row is not None)
@@ -131,22 +129,24 @@ def write_report(session: Session, path: Path) -> Path:
 
 def _choose_phrases(session: Session) -> tuple[list[_Shown], int]:
     """Return every class without a phrase, then phrases while they fit: kept ones, then by score."""
-    shown = [
-        _Shown(summary.name, None, presentation.class_view(session, summary.name, None))
-        for summary in session.classes()
-    ]
+    shown = [_show(session, summary.name, None) for summary in session.classes()]
     tried = [scored for summary in session.classes() for scored in session.history(summary.name)]
     tried.sort(key=lambda scored: (not scored.kept, -scored.score))
     room = _MOST_PHRASE_BYTES
     left_out = 0
     for scored in tried:
-        view = presentation.class_view(session, scored.class_name, scored)
-        room -= len(view["examples"])
+        one = _show(session, scored.class_name, scored)
+        room -= len(one.view["similarities"])
         if room < 0 and not scored.kept:
             left_out += 1
         else:
-            shown.append(_Shown(scored.class_name, scored, view))
+            shown.append(one)
     return shown, left_out
+
+
+def _show(session: Session, class_name: str, scored: PhraseScore | None) -> _Shown:
+    view = presentation.class_view(session, class_name, scored)
+    return _Shown(class_name, session.members(class_name), scored, view)
 
 
 def _state(session: Session, shown: list[_Shown]) -> Json:
@@ -171,12 +171,18 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
                 "threshold": one.view["threshold"],
                 "score": one.view["score"],
                 "expected": one.expected,
-                "examples_base64": _base64(one.view["examples"]),
-                # Once for each class.
-                "confidences_base64": _base64(one.view["confidences"]) if one.scored is None else "",
+                "similarities_base64": _base64(one.view["similarities"]),
             }
             for one in shown
         ],
+        "members": {
+            one.class_name: {
+                "members_base64": _base64(presentation.pack_members(one.members)),
+                "confidences_base64": _base64(presentation.pack_confidences(session, one.members)),
+            }
+            for one in shown
+            if one.scored is None
+        },
     }
 
 

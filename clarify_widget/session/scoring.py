@@ -41,7 +41,10 @@ def _judges(session: Session, class_name: str, phrase: str) -> ClassMembers:
     """Return the images that a phrase is judged by: all of the class but those that it was sharpened by."""
     members = session.members(class_name)
     check_scorable(class_name, members)
-    unseen = unmarked(members.indices, session.sharpened_parts(phrase))
+    sharpened = session.sharpened_parts(phrase)
+    if not sharpened:
+        return members
+    unseen = unmarked(members.indices, sharpened)
     judges = ClassMembers(members.indices[unseen], members.correct[unseen])
     if judges.correct.all() or not judges.correct.any():
         which = "wrong" if judges.correct.all() else "right"

@@ -153,6 +153,7 @@ class Session:
         self._expectations = Expectations()
         self._suggested: Memory[Ranking] = Memory(_SUGGESTIONS_REMEMBERED)
         self._accuracies: Memory[tuple[CellAccuracy, CellAccuracy]] = Memory(_ACCURACIES_REMEMBERED)
+        self._members: dict[str, ClassMembers] = {}
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
         self._folder: Path | None = None  # the saved session that this one goes on from
@@ -248,6 +249,7 @@ class Session:
             self._expectations.forget()
             self._suggested = Memory(_SUGGESTIONS_REMEMBERED)  # what still computes goes into the old one
             self._accuracies = Memory(_ACCURACIES_REMEMBERED)
+            self._members = {}
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
@@ -297,8 +299,12 @@ class Session:
 
     def members(self, class_name: str) -> ClassMembers:
         """Return the validation images of one class and which of them the model gets right."""
-        indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
-        return ClassMembers(indices, self.correct("val")[indices])
+        memory = self._members
+        known = memory.get(class_name)
+        if known is None:
+            indices = np.flatnonzero(self.dataset.val.labels == self._label(class_name))
+            memory[class_name] = known = ClassMembers(indices, self.correct("val")[indices])
+        return known
 
     def score(self, class_name: str, phrase: str, *, instead_of: Collection[str] = ()) -> PhraseScore:
         """Score how well a phrase tells the wrong validation images of a class from the right ones.
@@ -591,12 +597,12 @@ class Session:
         memory, key = self._accuracies, (class_name, phrase, threshold)
         known = memory.get(key)
         if known is None:
-            parts = self.split(class_name, phrase, threshold)
-            without, having = (
-                CellAccuracy(side, int(has.sum()), int(parts.correct[has].sum()))
-                for side, has in (("without", ~parts.has), ("with", parts.has))
+            members = self.members(class_name)
+            has = self.similarities(phrase)[members.indices] > threshold
+            known = (
+                CellAccuracy("without", int((~has).sum()), int((members.correct & ~has).sum())),
+                CellAccuracy("with", int(has.sum()), int((members.correct & has).sum())),
             )
-            known = without, having
             memory.put(key, known)
         return known
 

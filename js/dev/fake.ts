@@ -134,8 +134,9 @@ export class FakeKernel implements Model {
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly histories = new Map<string, Tried[]>();
   /** Of what is shown, packed. */
-  examples: DataView = new DataView(new ArrayBuffer(0));
-  confidences: DataView = new DataView(new ArrayBuffer(0));
+  /** Similarities, members and confidences, as they were sent last. */
+  examples: DataView[] = [];
+  private membersSent = "";
   private sets = 0;
   private dirty: Partial<Traits> = {};
   private runs = 0;
@@ -276,23 +277,24 @@ export class FakeKernel implements Model {
   }
 
   private sendExamples(className: string, phrase: string): string {
-    this.examples = this.examplesOf(className, phrase);
     const members = this.data.images.filter((image) => image.className === className);
-    this.confidences = new DataView(Float32Array.from(members, (image) => this.confidence(image)).buffer);
+    const floats = (numbers: number[]) => new DataView(Float32Array.from(numbers).buffer);
+    const similarities = floats(phrase ? members.map((image) => this.similarity(image, phrase)) : []);
+    const confidences = floats(members.map((image) => this.confidence(image)));
+    this.examples = [similarities, this.packed(members), confidences];
     const key = `examples ${++this.sets}`;
-    this.deliver({ type: "examples", key }, [this.examples, this.confidences]);
+    const again = this.membersSent === className;
+    this.membersSent = className;
+    const buffers = again ? [similarities] : this.examples;
+    this.deliver({ type: "examples", key, members: className }, buffers);
     return key;
   }
 
-  private examplesOf(className: string, phrase: string): DataView {
-    const members = this.data.images.filter((image) => image.className === className);
+  private packed(members: FakeImage[]): DataView {
     const n = members.length;
-    const bytes = new ArrayBuffer(9 * n);
+    const bytes = new ArrayBuffer(5 * n);
     new Int32Array(bytes, 0, n).set(members.map(({ row }) => row));
-    new Float32Array(bytes, 4 * n, n).set(
-      members.map((image) => (phrase ? this.similarity(image, phrase) : Number.NaN)),
-    );
-    new Uint8Array(bytes, 8 * n, n).set(members.map((i) => (i.predicted === className ? 1 : 0)));
+    new Uint8Array(bytes, 4 * n, n).set(members.map((i) => (i.predicted === i.className ? 1 : 0)));
     return new DataView(bytes);
   }
 
@@ -359,7 +361,7 @@ export class FakeKernel implements Model {
     const { id, type, class_name, phrase } = request;
     if (type === "hello" || type === "typing") this.reply(id, {});
     else if (type === "examples")
-      this.reply(id, { key: this.traits.examples_key }, [this.examples, this.confidences]);
+      this.reply(id, { key: this.traits.examples_key, members: this.membersSent }, this.examples);
     else if (type === "select_class") {
       this.update({
         class_name,

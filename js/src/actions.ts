@@ -229,13 +229,14 @@ export class Actions {
     this.commitNow();
     const request = ++this.latest;
     this.store.note({ typing: typed });
+    const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
+    this.told = false;
+    const attempt = this.attempt(type, fields, SHOW);
     this.store.patch({ asked: { text }, preview: null });
     // A frame that says that it scores would hold up the score, which mostly comes sooner.
     clearTimeout(this.slow);
     this.slow = setTimeout(() => this.store.patch({ scoring: true }), SLOW_MS);
-    const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
-    this.told = false;
-    const outcome = await this.attempt(type, fields, SHOW);
+    const outcome = await attempt;
     if (this.latest !== request) return;
     clearTimeout(this.slow);
     this.store.note({ typing: false });

@@ -40,6 +40,17 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   return node;
 }
 
+/** Makes these the children, in order, and leaves alone those that are in place already. */
+export function setChildren(node: Element, children: readonly Element[]): void {
+  const wanted = new Set(children);
+  for (const child of [...node.children]) if (!wanted.has(child)) child.remove();
+  let next = node.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else node.insertBefore(child, next);
+  }
+}
+
 /** Writes text only when it differs, so that live regions do not repeat themselves. */
 export function setText(node: Element, text: string): void {
   if (node.textContent !== text) node.textContent = text;

@@ -1,5 +1,5 @@
 // The class now shown: for each validation image its row, its similarity to the phrase, and whether the
-// model is right. Sorted once per phrase, so that a drag of the threshold is a binary search.
+// model is right. Sorted once per phrase, so that a drag of the threshold is a bisection.
 
 import type { Buffer } from "./model";
 
@@ -32,6 +32,12 @@ export interface Histogram {
 function bytesOf(buffer: Buffer): Uint8Array {
   if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer);
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** A copy: what comes over the wire may begin anywhere. */
+function floatsOf(buffer: Buffer | null): Float32Array {
+  const bytes = buffer ? bytesOf(buffer) : new Uint8Array(0);
+  return new Float32Array(bytes.slice(0, bytes.length - (bytes.length % 4)).buffer);
 }
 
 function sideOf(size: number, wrong: number): Side {
@@ -83,88 +89,150 @@ export function ascendingOrder(values: Float32Array): Int32Array {
   return order;
 }
 
-export class Examples {
+/** The images of a class: what stays the same while phrases are tried. */
+export class Members {
   readonly size: number;
-  /** Rows of the validation split, (n,). */
-  readonly index: Int32Array;
-  readonly similarity: Float32Array;
-  readonly correct: Uint8Array;
   readonly wrong: number;
-  /** Whether a phrase has given the images similarities. */
-  readonly scored: boolean;
-  /** Positions by ascending similarity (by row when there is no phrase). */
-  readonly order: Int32Array;
-  private readonly sorted: Float32Array;
-  /** `wrongBefore[k]`: wrong images among the first k of `order`. */
-  private readonly wrongBefore: Int32Array;
   /** Positions by ascending confidence, once they have been asked for. */
   private byConfidence: Int32Array | null = null;
 
   constructor(
-    index: Int32Array,
-    similarity: Float32Array,
-    correct: Uint8Array,
+    /** Rows of the validation split, (n,). */
+    readonly index: Int32Array,
+    readonly correct: Uint8Array,
     /** The probability of what is predicted; null where it is not known. */
     readonly confidence: Float32Array | null = null,
   ) {
-    const n = index.length;
-    this.size = n;
-    this.index = index;
-    this.similarity = similarity;
-    this.correct = correct;
-    this.scored = n > 0 && !Number.isNaN(similarity[0]);
-    this.order = this.scored ? ascendingOrder(similarity) : rowsUpTo(n);
-    this.sorted = new Float32Array(n);
-    this.wrongBefore = new Int32Array(n + 1);
-    for (let k = 0; k < n; k++) {
-      const item = this.order[k] as number;
-      this.sorted[k] = similarity[item] as number;
-      this.wrongBefore[k + 1] = (this.wrongBefore[k] as number) + (correct[item] ? 0 : 1);
-    }
-    this.wrong = this.wrongBefore[n] as number;
+    this.size = index.length;
+    let right = 0;
+    for (let i = 0; i < this.size; i++) right += correct[i] as number;
+    this.wrong = this.size - right;
   }
 
-  /**
-   * n x int32 row, then n x float32 similarity, then n x uint8 correct, little-endian; confidences, where they
-   * are known, n x float32.
-   */
-  static decode(buffer: Buffer | null, confidences: Buffer | null = null): Examples {
-    const bytes = buffer ? bytesOf(buffer) : new Uint8Array(0);
-    const n = Math.floor(bytes.length / 9);
-    const copy = bytes.slice(0, 9 * n);
-    const sure = confidences ? bytesOf(confidences).slice() : copy.subarray(0, 0);
-    return new Examples(
+  /** n x int32 row, then n x uint8 correct, little-endian; confidences, where they are known, n x float32. */
+  static decode(packed: Buffer | null, confidences: Buffer | null = null): Members {
+    const bytes = packed ? bytesOf(packed) : new Uint8Array(0);
+    const n = Math.floor(bytes.length / 5);
+    const copy = bytes.slice(0, 5 * n);
+    const sure = floatsOf(confidences);
+    return new Members(
       new Int32Array(copy.buffer, 0, n),
-      new Float32Array(copy.buffer, 4 * n, n),
-      new Uint8Array(copy.buffer, 8 * n, n),
-      n > 0 && sure.length === 4 * n ? new Float32Array(sure.buffer) : null,
+      new Uint8Array(copy.buffer, 4 * n, n),
+      n > 0 && sure.length === n ? sure : null,
     );
   }
 
-  get low(): number {
-    return this.size ? (this.sorted[0] as number) : 0;
+  get ascendingConfidence(): Int32Array | null {
+    if (this.confidence) this.byConfidence ??= ascendingOrder(this.confidence);
+    return this.byConfidence;
+  }
+}
+
+/** Sorted by similarity, so that a threshold is found by bisection. */
+interface Sorted {
+  /** Positions by ascending similarity. */
+  order: Int32Array;
+  /** `wrongBefore[k]`: wrong images among the first k of `order`. */
+  wrongBefore: Int32Array;
+}
+
+export class Examples {
+  readonly similarity: Float32Array;
+  /** Whether a phrase has given the images similarities. */
+  readonly scored: boolean;
+  readonly low: number;
+  readonly high: number;
+  private kept: Sorted | null = null;
+
+  constructor(
+    readonly members: Members,
+    similarity: Float32Array | null = null,
+  ) {
+    const n = members.size;
+    this.scored = n > 0 && similarity?.length === n;
+    this.similarity = similarity && this.scored ? similarity : new Float32Array(n);
+    let low = this.similarity[0] ?? 0;
+    let high = low;
+    for (const value of this.similarity) {
+      if (value < low) low = value;
+      else if (value > high) high = value;
+    }
+    this.low = low;
+    this.high = high;
   }
 
-  get high(): number {
-    return this.size ? (this.sorted[this.size - 1] as number) : 0;
+  /** n x float32 of n members, little-endian; nothing without a phrase. */
+  static decode(members: Members, similarities: Buffer | null = null): Examples {
+    return new Examples(members, floatsOf(similarities));
+  }
+
+  get size(): number {
+    return this.members.size;
+  }
+
+  get wrong(): number {
+    return this.members.wrong;
+  }
+
+  get index(): Int32Array {
+    return this.members.index;
+  }
+
+  get correct(): Uint8Array {
+    return this.members.correct;
+  }
+
+  get confidence(): Float32Array | null {
+    return this.members.confidence;
+  }
+
+  /** Sorting takes longer than all else that a new phrase needs, so it waits until an order is needed. */
+  private get sorted(): Sorted {
+    this.kept ??= this.sort();
+    return this.kept;
+  }
+
+  private sort(): Sorted {
+    const order = this.scored ? ascendingOrder(this.similarity) : rowsUpTo(this.size);
+    const wrongBefore = new Int32Array(this.size + 1);
+    for (let k = 0; k < this.size; k++) {
+      wrongBefore[k + 1] = (wrongBefore[k] as number) + (this.correct[order[k] as number] ? 0 : 1);
+    }
+    return { order, wrongBefore };
   }
 
   /** With the phrase: similarity strictly above the threshold. */
   split(threshold: number): Split {
+    const [position, wrongWithout] = this.kept ? this.bisect(this.kept, threshold) : this.count(threshold);
+    return {
+      threshold,
+      position,
+      without: sideOf(position, wrongWithout),
+      with: sideOf(this.size - position, this.wrong - wrongWithout),
+    };
+  }
+
+  /** How many images lie at or below the threshold, and how many of them are wrong. */
+  private count(threshold: number): [number, number] {
+    let below = 0;
+    let wrong = 0;
+    for (let i = 0; i < this.size; i++) {
+      if ((this.similarity[i] as number) > threshold) continue;
+      below++;
+      wrong += 1 - (this.correct[i] as number);
+    }
+    return [below, wrong];
+  }
+
+  private bisect({ order, wrongBefore }: Sorted, threshold: number): [number, number] {
     let low = 0;
     let high = this.size;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.sorted[middle] as number) > threshold) high = middle;
+      if ((this.similarity[order[middle] as number] as number) > threshold) high = middle;
       else low = middle + 1;
     }
-    const wrongWithout = this.wrongBefore[low] as number;
-    return {
-      threshold,
-      position: low,
-      without: sideOf(low, wrongWithout),
-      with: sideOf(this.size - low, this.wrong - wrongWithout),
-    };
+    return [low, wrongBefore[low] as number];
   }
 
   histogram(bins: number): Histogram {
@@ -201,9 +269,8 @@ export class Examples {
   }
 
   private ascending(order: Order): Int32Array {
-    if (order.endsWith("similar")) return this.order;
-    if (!order.endsWith("confident") || !this.confidence) return rowsUpTo(this.size);
-    this.byConfidence ??= ascendingOrder(this.confidence);
-    return this.byConfidence;
+    if (order.endsWith("similar")) return this.sorted.order;
+    const sure = order.endsWith("confident") ? this.members.ascendingConfidence : null;
+    return sure ?? rowsUpTo(this.size);
   }
 }

@@ -1,24 +1,30 @@
 // The images of the class that is shown. They are too many for a trait, which would be saved with every
-// notebook: the kernel sends them as a message before the trait that names them, and again when asked.
+// notebook: the kernel sends them as a message before the trait that names them, and again when asked. Which
+// images they are comes once, and then only their similarities to each phrase.
 
 import type { Channel } from "./channel";
-import { Examples } from "./examples";
+import { Examples, Members } from "./examples";
 import type { Buffer, Listener, Model } from "./model";
 
-interface Sent {
-  type: "examples";
+/** What came with it: similarities, then, where they are others than before, members and confidences. */
+interface About {
   key: string;
+  /** Names the members. */
+  members: string;
 }
 
-function isSent(content: unknown): content is Sent {
-  return typeof content === "object" && content !== null && (content as Partial<Sent>).type === "examples";
+function isSent(content: unknown): content is About {
+  return (
+    typeof content === "object" && content !== null && (content as { type?: unknown }).type === "examples"
+  );
 }
 
-const NONE = Examples.decode(null);
+const NONE = new Examples(Members.decode(null));
 
 export class ExampleFeed {
   /** The latest, and those before: a trait names the latest only a moment after they have come. */
   private held: { key: string; examples: Examples }[] = [];
+  private members: { name: string; members: Members } | null = null;
   private asked = "";
   private readonly subscribers = new Set<() => void>();
   private readonly listener: Listener;
@@ -28,7 +34,7 @@ export class ExampleFeed {
     private readonly channel: Channel,
   ) {
     this.listener = (content: unknown, buffers?: Buffer[]) => {
-      if (isSent(content)) this.hold(content.key, buffers ?? []);
+      if (isSent(content)) this.hold(content, buffers ?? []);
     };
     model.on("msg:custom", this.listener);
   }
@@ -56,16 +62,20 @@ export class ExampleFeed {
     if (this.asked === key) return;
     this.asked = key;
     this.channel
-      .request<{ key: string }>("examples")
-      .then(({ result, buffers }) => this.hold(result.key, buffers))
+      .request<About>("examples")
+      .then(({ result, buffers }) => this.hold(result, buffers))
       .catch(() => {
         this.asked = "";
       });
   }
 
-  private hold(key: string, [packed = null, confidences = null]: (Buffer | null)[]): void {
+  private hold({ key, members: name }: About, [similarities, packed, confidences]: Buffer[]): void {
+    if (packed) this.members = { name, members: Members.decode(packed, confidences) };
+    // A page that came later asks for all of it when it needs it.
+    if (this.members?.name !== name) return;
     const others = this.held.filter((held) => held.key !== key);
-    this.held = [{ key, examples: Examples.decode(packed, confidences) }, ...others.slice(0, 1)];
+    const examples = Examples.decode(this.members.members, similarities);
+    this.held = [{ key, examples }, ...others.slice(0, 1)];
     if (this.model.get("examples_key") !== key) return;
     for (const subscriber of [...this.subscribers]) subscriber();
   }

@@ -25,12 +25,20 @@ export interface ReportPhrase {
   score: Score | null;
   /** What retraining with it would have given, where that was known. */
   expected?: Expected | null;
-  examples_base64: string;
-  /** With the class before any phrase; empty where they are not known. */
-  confidences_base64?: string;
+  similarities_base64: string;
 }
 
-export type ReportState = Partial<Omit<Traits, "examples_key">> & { phrases: ReportPhrase[] };
+/** The images of a class. */
+export interface ReportMembers {
+  members_base64: string;
+  /** Empty where they are not known. */
+  confidences_base64: string;
+}
+
+export type ReportState = Partial<Omit<Traits, "examples_key">> & {
+  phrases: ReportPhrase[];
+  members: Record<string, ReportMembers>;
+};
 
 export interface ReportImage {
   /** Data URL. */
@@ -120,7 +128,10 @@ class ReportModel implements Model {
     const { type, class_name = "", phrase = "", split = "", index = 0, indices = [] } = request;
     if (type === "select_class") this.show(class_name, "");
     if (type === "score") this.show(class_name, phrase);
-    if (type === "examples") return { result: { key: this.get("examples_key") }, buffers: this.examples };
+    if (type === "examples") {
+      const key = this.get("examples_key");
+      return { result: { key, members: this.get("class_name") }, buffers: this.examples };
+    }
     if (type === "thumbnails") {
       const found = indices.map((at) => this.image(split, at));
       return { result: { items: found.map(({ item }) => item) }, buffers: found.map(({ bytes }) => bytes) };
@@ -156,10 +167,10 @@ class ReportModel implements Model {
     this.set("threshold", entry.threshold);
     this.set("score", entry.score);
     this.set("history", this.history(className));
-    const ofClass = this.report.phrases.find((one) => one.class_name === className && one.phrase === "");
-    this.examples = [entry.examples_base64, ofClass?.confidences_base64 ?? ""].map(decodeBase64);
+    const { members_base64 = "", confidences_base64 = "" } = this.report.members[className] ?? {};
+    this.examples = [entry.similarities_base64, members_base64, confidences_base64].map(decodeBase64);
     const key = JSON.stringify([className, phrase]);
-    this.emit("msg:custom", { type: "examples", key }, this.examples);
+    this.emit("msg:custom", { type: "examples", key, members: className }, this.examples);
     this.set("examples_key", key);
     return true;
   }

@@ -1,36 +1,40 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../dev/fake";
-import { ascendingOrder, Examples, type Order, type SideName, wilson } from "../src/examples";
+import { ascendingOrder, Examples, Members, type Order, type SideName, wilson } from "../src/examples";
 
-function pack(rows: number[], similarities: number[], correct: number[]): DataView {
+function pack(rows: number[], correct: number[]): DataView {
   const n = rows.length;
-  const view = new DataView(new ArrayBuffer(9 * n));
+  const view = new DataView(new ArrayBuffer(5 * n));
   rows.forEach((row, i) => {
     view.setInt32(4 * i, row, true);
-    view.setFloat32(4 * (n + i), similarities[i] as number, true);
-    view.setUint8(8 * n + i, correct[i] as number);
+    view.setUint8(4 * n + i, correct[i] as number);
   });
   return view;
+}
+
+/** Examples whose rows do not matter. */
+function examplesOf(similarity: Float32Array, correct: Uint8Array, confidence?: Float32Array): Examples {
+  const rows = Int32Array.from(correct, (_, i) => 10 + i);
+  return new Examples(new Members(rows, correct, confidence ?? null), similarity);
 }
 
 function randomExamples(seed: number, n: number, distinct = 1e9): Examples {
   const next = random(seed);
   const similarity = Float32Array.from({ length: n }, () => Math.floor((next() - 0.5) * distinct) / distinct);
   const correct = Uint8Array.from({ length: n }, () => (next() < 0.7 ? 1 : 0));
-  return new Examples(
-    Int32Array.from({ length: n }, (_, i) => 3 * i),
-    similarity,
-    correct,
-  );
+  return examplesOf(similarity, correct);
 }
 
 describe("decode", () => {
-  it("reads rows, similarities and marks from little-endian bytes at any offset", () => {
-    const packed = pack([4, 70_000, 12], [0.5, -0.25, 0.125], [1, 0, 1]);
-    const shifted = new Uint8Array(28);
+  it("reads rows and marks, then similarities, from little-endian bytes at any offset", () => {
+    const packed = pack([4, 70_000, 12], [1, 0, 1]);
+    const shifted = new Uint8Array(16);
     shifted.set(new Uint8Array(packed.buffer), 1);
-    for (const buffer of [packed, packed.buffer, new Uint8Array(shifted.buffer, 1, 27)]) {
-      const examples = Examples.decode(buffer as DataView);
+    const similarities = new Uint8Array(13);
+    similarities.set(new Uint8Array(Float32Array.of(0.5, -0.25, 0.125).buffer), 1);
+    for (const buffer of [packed, packed.buffer, new Uint8Array(shifted.buffer, 1, 15)]) {
+      const members = Members.decode(buffer as DataView);
+      const examples = Examples.decode(members, new DataView(similarities.buffer, 1));
       expect([...examples.index]).toEqual([4, 70_000, 12]);
       expect([...examples.similarity]).toEqual([0.5, -0.25, 0.125]);
       expect([...examples.correct]).toEqual([1, 0, 1]);
@@ -40,17 +44,18 @@ describe("decode", () => {
   });
 
   it("reads confidences that come beside, and takes none that belong to other images", () => {
-    const packed = pack([4, 12], [0.5, 0.25], [1, 0]);
+    const packed = pack([4, 12], [1, 0]);
     const confidences = Float32Array.of(0.75, 0.5);
-    expect([...(Examples.decode(packed, confidences.buffer).confidence ?? [])]).toEqual([0.75, 0.5]);
-    expect(Examples.decode(packed, confidences.buffer.slice(4)).confidence).toBeNull();
-    expect(Examples.decode(packed).confidence).toBeNull();
+    expect([...(Members.decode(packed, confidences.buffer).confidence ?? [])]).toEqual([0.75, 0.5]);
+    expect(Members.decode(packed, confidences.buffer.slice(4)).confidence).toBeNull();
+    expect(Members.decode(packed).confidence).toBeNull();
   });
 
-  it("knows that NaN means no phrase, and that nothing is nothing", () => {
-    expect(Examples.decode(pack([1, 2], [Number.NaN, Number.NaN], [1, 0])).scored).toBe(false);
-    expect(Examples.decode(null).size).toBe(0);
-    expect(Examples.decode(new DataView(new ArrayBuffer(0))).split(0).with.size).toBe(0);
+  it("knows that no similarities mean no phrase, and that nothing is nothing", () => {
+    const none = new DataView(new ArrayBuffer(0));
+    expect(Examples.decode(Members.decode(pack([1, 2], [1, 0])), none).scored).toBe(false);
+    expect(Members.decode(null).size).toBe(0);
+    expect(Examples.decode(Members.decode(none)).split(0).with.size).toBe(0);
   });
 });
 
@@ -73,8 +78,13 @@ describe("ascendingOrder", () => {
 });
 
 describe("split", () => {
-  it.each([1, 2, 3])("counts what lies strictly above, as a loop does (seed %i)", (seed) => {
-    const examples = randomExamples(seed, 300, 30);
+  const seeds = [1, 2, 3].flatMap((seed) => [
+    [seed, "at first"],
+    [seed, "once sorted"],
+  ]);
+  it.each(seeds)("counts what lies strictly above, as a loop does (seed %i, %s)", (seed, when) => {
+    const examples = randomExamples(seed as number, 300, 30);
+    if (when === "once sorted") examples.list("with", 0, "most-similar");
     const thresholds = [-1, ...examples.similarity.slice(0, 40), 0.0123, 1];
     for (const threshold of thresholds) {
       let above = 0;
@@ -122,16 +132,15 @@ describe("histogram", () => {
   });
 
   it("draws equal similarities and one image", () => {
-    const same = new Examples(Int32Array.of(0, 1), Float32Array.of(0.3, 0.3), Uint8Array.of(1, 0));
+    const same = examplesOf(Float32Array.of(0.3, 0.3), Uint8Array.of(1, 0));
     expect([...same.histogram(10).right].filter(Boolean)).toEqual([1]);
-    const one = new Examples(Int32Array.of(0), Float32Array.of(0.3), Uint8Array.of(1));
+    const one = examplesOf(Float32Array.of(0.3), Uint8Array.of(1));
     expect([...one.histogram(10).wrong].every((share) => share === 0)).toBe(true);
   });
 });
 
 describe("list", () => {
-  const examples = new Examples(
-    Int32Array.of(10, 11, 12, 13, 14),
+  const examples = examplesOf(
     Float32Array.of(0.3, 0.1, 0.5, 0.2, 0.4),
     Uint8Array.of(1, 0, 1, 0, 1),
     Float32Array.of(0.9, 0.6, 0.7, 0.8, 0.5),

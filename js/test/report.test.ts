@@ -22,6 +22,7 @@ function base64(buffer: Buffer): string {
 async function reportState(): Promise<ReportState> {
   const kernel = new FakeKernel(sprites());
   const phrases: ReportPhrase[] = [];
+  const members: ReportState["members"] = {};
   for (const [class_name, phrase] of [
     ["square", ""],
     ["square", "small"],
@@ -36,8 +37,12 @@ async function reportState(): Promise<ReportState> {
       phrase: phrase as string,
       threshold: kernel.get("threshold"),
       score: kernel.get("score") as Score | null,
-      examples_base64: base64(kernel.examples),
+      similarities_base64: base64(kernel.examples[0] as DataView),
     });
+    members[class_name as string] = {
+      members_base64: base64(kernel.examples[1] as DataView),
+      confidences_base64: base64(kernel.examples[2] as DataView),
+    };
   }
   const annotations = [
     { class_name: "square", phrase: "red", threshold: 0.2, score: 0.7, active: true, used: true },
@@ -49,6 +54,7 @@ async function reportState(): Promise<ReportState> {
     phrase: "red",
     annotations,
     phrases,
+    members,
   };
 }
 

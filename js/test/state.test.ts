@@ -69,7 +69,8 @@ describe("Store", () => {
 
   it("does not ask for examples that came before the trait that names them", async () => {
     const { kernel, store } = await scored();
-    kernel.emit("msg:custom", { type: "examples", key: "next" }, [new Uint8Array(9)]);
+    const sent = [new Uint8Array(4), new Uint8Array(5), new Uint8Array(0)];
+    kernel.emit("msg:custom", { type: "examples", key: "next", members: "one" }, sent);
     kernel.update({ notes: ["something"] });
     await vi.advanceTimersByTimeAsync(20);
     expect(store.state).toMatchObject({ waiting: false, phrase: "red" });
@@ -77,6 +78,16 @@ describe("Store", () => {
     await vi.advanceTimersByTimeAsync(20);
     expect(store.state.examples.size).toBe(1);
     expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(0);
+  });
+
+  it("asks for all of it when it was sent the similarities of images that it does not know", async () => {
+    const { kernel, store } = await scored();
+    kernel.emit("msg:custom", { type: "examples", key: "next", members: "others" }, [new Uint8Array(4)]);
+    kernel.update({ examples_key: "next" });
+    await vi.advanceTimersByTimeAsync(20);
+    expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(1);
+    expect(store.state).toMatchObject({ waiting: false, phrase: "red" });
+    expect(store.state.examples.size).toBe(120);
   });
 
   it("has neither split nor threshold without a phrase", async () => {

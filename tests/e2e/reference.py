@@ -127,8 +127,7 @@ class Reference:
         self.session.suggest(self.class_name)
         scored = presentation.tried_phrase(self.session, self.class_name, self.phrase)
         view = presentation.class_view(self.session, self.class_name, scored, self._thresholds())
-        for packed in ("examples", "confidences"):
-            del view[packed]
+        del view["similarities"]
         sides = None
         if self.phrase:
             sides = presentation.sides_json(self.session.sides(self.class_name, self.phrase, self.threshold))

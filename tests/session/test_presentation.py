@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -11,32 +10,27 @@ from hypothesis.extra import numpy as npst
 
 from clarify_widget.datasets.dataset import UnreadableImage
 from clarify_widget.errors import DataError, UnknownClassError
-from clarify_widget.session import ClassSummary, presentation
+from clarify_widget.session import ClassMembers, ClassSummary, presentation
 from tests.fake_page import unpack_examples
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), n=st.integers(0, 200))
-def test_packed_examples_unpack_to_what_went_in(data, n):
+def test_packed_members_unpack_to_what_went_in(data, n):
     rows = data.draw(npst.arrays(np.int64, n, elements=st.integers(0, 2**31 - 1)))
-    similar = data.draw(npst.arrays(np.float32, n, elements=st.floats(-1, 1, width=32) | st.just(math.nan)))
     correct = data.draw(npst.arrays(np.bool_, n))
 
-    packed = presentation.pack_examples(rows, similar, correct)
+    packed = presentation.pack_members(ClassMembers(rows, correct))
 
-    assert len(packed) == n * presentation.EXAMPLE_BYTES
-    for unpacked, original in zip(unpack_examples(packed), (rows, similar, correct), strict=True):
-        np.testing.assert_array_equal(unpacked, original)
+    unpacked_rows, _, unpacked_correct = unpack_examples(b"", packed)
+    np.testing.assert_array_equal(unpacked_rows, rows)
+    np.testing.assert_array_equal(unpacked_correct, correct)
 
 
-def test_class_without_a_phrase_shows_every_member_and_no_similarity(session):
+def test_class_without_a_phrase_shows_no_similarity(session):
     view = presentation.class_view(session, "oval", None)
 
-    rows, similar, correct = unpack_examples(view["examples"])
-    members = session.members("oval")
-    np.testing.assert_array_equal(rows, members.indices)
-    np.testing.assert_array_equal(correct, members.correct)
-    assert np.isnan(similar).all()
+    assert view["similarities"] == b""
     assert (view["phrase"], view["threshold"], view["score"]) == ("", None, None)
 
 
@@ -45,8 +39,10 @@ def test_phrase_view_carries_the_similarities_of_the_class(session):
 
     view = presentation.class_view(session, "oval", scored)
 
-    rows, similar, _ = unpack_examples(view["examples"])
-    np.testing.assert_array_equal(similar, session.similarities("red")[rows])
+    rows = session.members("oval").indices
+    np.testing.assert_array_equal(
+        np.frombuffer(view["similarities"], "<f4"), session.similarities("red")[rows]
+    )
     assert view["threshold"] == scored.threshold
     assert view["score"]["score"] == scored.score
 
@@ -69,7 +65,7 @@ def test_everything_but_the_bytes_is_strict_json(session):
     session.annotate("oval", "red")
     session.retrain()
     view = presentation.class_view(session, "oval", session.score("oval", "crimson"))
-    del view["examples"], view["confidences"]
+    del view["similarities"]
 
     packed = json.dumps([presentation.facts(session), view], allow_nan=False)
 

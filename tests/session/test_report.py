@@ -50,6 +50,12 @@ class Page(HTMLParser):
         return json.loads(self.data)
 
 
+def embedded_examples(state, one):
+    """Return (rows, similarities, correct) of one phrase of the state that a report holds."""
+    packed = state["members"][one["class_name"]]["members_base64"]
+    return unpack_examples(*map(base64.b64decode, (one["similarities_base64"], packed)))
+
+
 @pytest.fixture(scope="module")
 def corrected():
     return corrected_session()
@@ -92,7 +98,7 @@ def test_every_phrase_and_class_is_embedded_with_its_images(corrected, tmp_path)
         ("oval", "red"),
         ("square", "red"),
     }
-    rows, similar, correct = unpack_examples(base64.b64decode(shown["square", "red"]["examples_base64"]))
+    rows, similar, correct = embedded_examples(state, shown["square", "red"])
     members = corrected.members("square")
     np.testing.assert_array_equal(rows, members.indices)
     np.testing.assert_array_equal(correct, members.correct)
@@ -126,7 +132,7 @@ def test_images_that_are_seen_first_are_embedded(corrected, tmp_path):
     embedded = Page(corrected.report(tmp_path / "report.html")).embedded
 
     for one in embedded["state"]["phrases"]:
-        rows, similar, _ = unpack_examples(base64.b64decode(one["examples_base64"]))
+        rows, similar, _ = embedded_examples(embedded["state"], one)
         if one["phrase"]:
             ascending = rows[np.argsort(similar, kind="stable")]
             for row in (*ascending[:24], *ascending[-24:]):

@@ -121,6 +121,8 @@ export function mount(
     for (const view of views) view.update(state);
     dialog.update(state);
     markPainted(state);
+    // Lays everything out while the next frame is waited for, not in it.
+    void root.offsetHeight;
   });
   actions.hello();
 

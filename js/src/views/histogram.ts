@@ -196,17 +196,17 @@ export function histogramPlot({ actions }: Tools): View {
   /** What is in the number box was written by somebody who is not done yet. */
   let writing = false;
   /** Of the plot; to read it while a phrase is shown would make the browser lay everything out at once. */
-  let width = 0;
+  let width = WIDTH;
   const watcher = new ResizeObserver(() => {
-    width = Math.round(plot.clientWidth);
+    width = Math.round(plot.clientWidth) || WIDTH;
     draw();
+    if (state) place(state);
   });
   watcher.observe(plot);
 
   function draw(): void {
     if (!drawn) return;
     const { histogram } = drawn;
-    width ||= Math.round(plot.clientWidth) || WIDTH;
     const { axis, perShare } = scaleOf(Math.max(...histogram.right), Math.max(...histogram.wrong));
     rightPath.setAttribute("d", bars(histogram.right, width, axis, perShare, -1));
     wrongPath.setAttribute("d", bars(histogram.wrong, width, axis, perShare, 1));
@@ -299,7 +299,6 @@ export function histogramPlot({ actions }: Tools): View {
     const { low, high } = range();
     const part = (clamp(threshold) - low) / (high - low);
     const percent = `${(100 * part).toFixed(3)}%`;
-    const width = plot.clientWidth || WIDTH;
     slider.classList.toggle("cw-at-low", part * width < WORD);
     slider.classList.toggle("cw-at-high", (1 - part) * width < WORD);
     slider.style.left = percent;

@@ -1,4 +1,4 @@
-import { h, icon } from "../dom";
+import { h, icon, setChildren } from "../dom";
 import type { Expected, Tried } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
@@ -146,7 +146,10 @@ export function historyList(tools: Tools): View {
     rows = next;
     if (same) return;
     const active = (list.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null;
-    list.replaceChildren(...[...rows.values()].map((row) => row.root));
+    setChildren(
+      list,
+      [...rows.values()].map((row) => row.root),
+    );
     if (active && list.contains(active)) active.focus();
   }
 

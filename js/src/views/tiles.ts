@@ -1,4 +1,4 @@
-import { h } from "../dom";
+import { h, setChildren } from "../dom";
 import { markOfKey } from "../marking";
 import { Tile } from "./tile";
 import type { Listing, Tools } from "./view";
@@ -133,16 +133,17 @@ export class Tiles {
     const old = this.tiles;
     this.tiles = new Map(places.map((at) => [rows[at] as number, this.tileAt(at, old)]));
     for (const [row, tile] of old) if (this.tiles.get(row) !== tile) this.drop(tile);
-    let next = this.space.firstChild;
     for (const at of places) {
       const tile = this.tiles.get(rows[at] as number) as Tile;
       const line = Math.floor(at / this.columns);
       tile.place(at, rows.length, (at % this.columns) * this.pitch, line * this.pitch);
       tile.load(line >= first && line <= last);
       tile.root.tabIndex = at === stop ? 0 : -1;
-      if (tile.root === next) next = next.nextSibling;
-      else this.space.insertBefore(tile.root, next);
     }
+    setChildren(
+      this.space,
+      [...this.tiles.values()].map((tile) => tile.root),
+    );
     // Moving an element takes the focus from it.
     if (focused instanceof HTMLElement && this.space.contains(focused))
       focused.focus({ preventScroll: true });
