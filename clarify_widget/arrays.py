@@ -115,7 +115,9 @@ def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "f
     return floats
 
 
-def check_stored_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "features") -> FloatArray:
+def check_stored_rows(
+    rows: npt.ArrayLike, *, length: int | None = None, name: str = "features"
+) -> FloatArray:
     """Return rows as `check_rows` does, but leave those that are many in their file, unread.
 
     Whoever reads them there takes a few at a time: see `row_blocks` and `unit_rows`.

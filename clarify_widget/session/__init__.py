@@ -12,6 +12,7 @@ from clarify_widget.session.results import (
     PhraseScore,
 )
 from clarify_widget.session.session import Session
+from clarify_widget.session.triage import Triage, TriagedClass
 
 __all__ = [
     "ClassMembers",
@@ -25,4 +26,6 @@ __all__ = [
     "RankedPhrase",
     "Ranking",
     "Session",
+    "Triage",
+    "TriagedClass",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clarify_widget.concepts import error_score
 from clarify_widget.encoders.base import unknown_words
 from clarify_widget.errors import ScoreError
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
     """Score a phrase without remembering it; see `Session.score` for the errors."""
     phrase = phrase.strip()
-    similarities = session.similarities(phrase)
+    of_class = session.similarities_of_class(class_name, phrase)
     members = _judges(session, class_name, phrase)
-    similar = similarities[members.indices]
+    similar = of_class[np.isin(session.members(class_name).indices, members.indices)]
     result = error_score(similar[~members.correct], similar[members.correct])
     return PhraseScore(
         class_name=class_name,

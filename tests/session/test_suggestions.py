@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from clarify_widget import Session
+from clarify_widget.discovery import vocabulary, without_class_names
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError, PhraseError, ScoreError
 from clarify_widget.session import suggestions
-from clarify_widget.session.suggestions import vocabulary, without_class_names
 from tests.session.planted import WIDTH, planted_dataset, planted_encoder
 
 
