@@ -90,7 +90,7 @@ class Triage:
         return (
             f"{self.tried:,} of {self.classes:,} {between} an accuracy between {low:g} and {high:g}; in "
             f"{self.above_noise:,} of them the best of {self.candidates:,} phrases is above the noise line, "
-            f"where chance alone would put about {LEVEL * self.tried:.0f}."
+            f"where chance alone would put about {LEVEL * self.tried:.2g}."
         )
 
     def __str__(self) -> str:
