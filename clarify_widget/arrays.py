@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -19,7 +20,10 @@ Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = Float32Array | Float64Array
 
+MOST_IN_MEMORY = 1 << 26  # numbers of an array in a file: 256 MB in single precision
+
 _CHECKED_AT_ONCE = 1 << 22  # numbers
+_FLOATS = (np.float16, np.float32, np.float64)
 
 
 def to_array(values: Any, name: str) -> npt.NDArray[Any]:
@@ -111,12 +115,66 @@ def check_rows(rows: npt.ArrayLike, *, length: int | None = None, name: str = "f
     return floats
 
 
+def check_stored_rows(
+    rows: npt.ArrayLike, *, length: int | None = None, name: str = "features"
+) -> FloatArray:
+    """Return rows as `check_rows` does, but leave those that are many in their file, unread.
+
+    Whoever reads them there takes a few at a time: see `row_blocks` and `unit_rows`.
+
+    Raises
+    ------
+    DataError
+        As `check_rows`; NaN and infinity only where the rows are read.
+    """
+    array = to_array(rows, name)
+    if not stays_in_file(array):
+        return check_rows(array, length=length, name=name)
+    check_rows(array[:0], name=name)
+    if length is not None and len(array) != length:
+        raise DataError(f"{name} has {len(array)} rows for {length} labels; give one row an image.")
+    return array
+
+
+def stays_in_file(array: npt.NDArray[Any]) -> bool:
+    """Whether an array of floats is a memory-mapped file, and larger than what is copied to memory."""
+    if array.size <= MOST_IN_MEMORY or array.dtype.type not in _FLOATS:
+        return False
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap)
+
+
+def row_blocks(rows: npt.NDArray[Any]) -> Iterator[slice]:
+    """Yield slices that cover rows (n, d) in order, each small beside memory."""
+    step = max(1, _CHECKED_AT_ONCE // max(rows.shape[1], 1))
+    return (slice(start, min(start + step, len(rows))) for start in range(0, len(rows), step))
+
+
+def unit_rows(rows: npt.NDArray[Any], *, name: str) -> Float32Array:
+    """Return rows (n, d) of any precision as float32 rows of length one.
+
+    Raises
+    ------
+    DataError
+        When a row is all zeros, which has no direction, or holds NaN or infinity.
+    """
+    floats = check_rows(rows, name=name)
+    norms = np.linalg.norm(floats, axis=1, keepdims=True)
+    if len(norms) and norms.min() == 0:
+        raise DataError(
+            f"{name} has an all-zero row at {int(norms.argmin())}; leave that image out or embed it again."
+        )
+    unit: Float32Array = (floats / norms).astype(np.float32, copy=False)
+    return unit
+
+
 def _finite_rows(rows: FloatArray) -> BoolArray:
     """Return (n,) which rows are finite, a few at a time, as they may be in a file larger than memory."""
     finite = np.empty(len(rows), dtype=np.bool_)
-    step = max(1, _CHECKED_AT_ONCE // max(rows.shape[1], 1))
-    for start in range(0, len(rows), step):
-        finite[start : start + step] = np.isfinite(rows[start : start + step]).all(axis=1)
+    for part in row_blocks(rows):
+        finite[part] = np.isfinite(rows[part]).all(axis=1)
     return finite
 
 

@@ -17,6 +17,7 @@ LAYERS = (
     ("evaluation",),
     ("training",),
     ("methods",),
+    ("discovery",),
     ("thumbnails",),
     ("background",),
     ("session",),

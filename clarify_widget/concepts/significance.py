@@ -38,6 +38,8 @@ class BestOfRandom:
     ----------
     scores
         (m,) Error Scores, 0..1.
+    directions
+        (m,) +1 where the wrong images are the more similar ones, else -1; as `Separation.direction`.
     p_values
         (m,) the chance that the best of the m phrases scores at least as high as this one when none means
         anything; corrected for all m.
@@ -51,6 +53,7 @@ class BestOfRandom:
     """
 
     scores: Float64Array
+    directions: IntArray
     p_values: Float64Array
     noise_line: float
     best: Float64Array
@@ -110,18 +113,17 @@ def best_of_random(
     order = np.argsort(rows, axis=1)
     last_of_tie = _last_of_tie(np.take_along_axis(rows, order, axis=1))
 
-    observed = _furthest(_steps(right)[:, None], order, last_of_tie, cancelled)[:, 0]
+    highest, lowest = _extremes(_steps(right)[:, None], order, last_of_tie, cancelled)
+    observed = np.maximum(highest, -lowest)[:, 0]
     best = np.concatenate(
-        [
-            _furthest(steps, order, last_of_tie, cancelled).max(axis=0)
-            for steps in _shuffled(right, permutations, seed)
-        ]
+        [_furthest(steps, order, last_of_tie, cancelled) for steps in _shuffled(right, permutations, seed)]
     )
     best.sort()
     at_least = permutations - np.searchsorted(best, observed)
     whole = n_wrong * n_correct
     return BestOfRandom(
         scores=observed / whole,
+        directions=np.where(-lowest >= highest, 1, -1)[:, 0],
         p_values=(1 + at_least) / (1 + permutations),
         noise_line=float(best[-int(LEVEL * (permutations + 1) + 1e-9)] / whole),
         best=best / whole,
@@ -163,8 +165,9 @@ def _steps(right: BoolArray) -> IntArray:
     n_wrong * n_correct * (share of wrong images passed - share of right images passed).
     """
     n_wrong, n_correct = int((~right).sum()), int(right.sum())
-    fits = n_wrong * n_correct <= np.iinfo(np.int32).max
-    steps: IntArray = np.where(right, -n_wrong, n_correct).astype(np.int32 if fits else np.int64)
+    kinds = (np.int16, np.int32, np.int64)
+    kind = next(kind for kind in kinds if n_wrong * n_correct <= np.iinfo(kind).max)
+    steps: IntArray = np.where(right, -n_wrong, n_correct).astype(kind)
     return steps
 
 
@@ -180,29 +183,42 @@ def _shuffled(right: BoolArray, permutations: int, seed: int) -> Iterator[IntArr
 def _furthest(
     steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
 ) -> IntArray:
-    """Return (m, b) how far from zero the walk of each phrase gets at a possible threshold, by shuffle."""
-    blocks = range(0, len(order), BLOCK)
-    return np.concatenate(
-        [
-            _furthest_of_block(steps, order[i : i + BLOCK], last_of_tie[i : i + BLOCK], cancelled)
-            for i in blocks
-        ]
-    )
+    """Return (b,) how far from zero the walk of any phrase gets at a possible threshold, by shuffle."""
+    furthest = np.zeros(steps.shape[1], dtype=steps.dtype)
+    for highest, lowest in _blocks_of_extremes(steps, order, last_of_tie, cancelled):
+        np.maximum(furthest, np.maximum(highest, -lowest).max(axis=0), out=furthest)
+    return furthest.astype(np.int64)
 
 
-def _furthest_of_block(
+def _extremes(
     steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
-) -> IntArray:
+) -> tuple[IntArray, IntArray]:
+    """Return the highest and the lowest place (m, b) of each phrase's walk at a possible threshold."""
+    highest, lowest = zip(*_blocks_of_extremes(steps, order, last_of_tie, cancelled), strict=True)
+    return np.concatenate(highest).astype(np.int64), np.concatenate(lowest).astype(np.int64)
+
+
+def _blocks_of_extremes(
+    steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
+) -> Iterator[tuple[IntArray, IntArray]]:
+    for i in range(0, len(order), BLOCK):
+        yield _extremes_of_block(steps, order[i : i + BLOCK], last_of_tie[i : i + BLOCK], cancelled)
+
+
+def _extremes_of_block(
+    steps: IntArray, order: IntArray, last_of_tie: BoolArray, cancelled: Callable[[], bool] | None
+) -> tuple[IntArray, IntArray]:
     at = np.zeros((len(order), steps.shape[1]), dtype=steps.dtype)
-    highest, lowest = np.zeros_like(at), np.zeros_like(at)
+    highest, lowest, step = np.zeros_like(at), np.zeros_like(at), np.empty_like(at)
     for image, may_stop in zip(order.T, last_of_tie.T, strict=True):
         if cancelled is not None and cancelled():
             raise CancelledError("Cancelled before all shuffles were scored.")
-        at += steps[image]
+        np.take(steps, image, axis=0, out=step, mode="clip")
+        at += step
         if may_stop.all():
             np.maximum(highest, at, out=highest)
             np.minimum(lowest, at, out=lowest)
         else:
             np.maximum(highest, at, out=highest, where=may_stop[:, None])
             np.minimum(lowest, at, out=lowest, where=may_stop[:, None])
-    return np.maximum(highest, -lowest).astype(np.int64)
+    return highest, lowest

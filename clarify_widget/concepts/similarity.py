@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.arrays import check_rows
+from clarify_widget.arrays import check_rows, row_blocks, stays_in_file
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,8 +53,17 @@ def similarities(embeddings: npt.ArrayLike, phrase_embedding: npt.ArrayLike) -> 
 
 
 def unit_similarities(embeddings: FloatArray, phrase_embedding: FloatArray) -> npt.NDArray[np.float32]:
-    """Return (n,) cosines of unit rows (n, e) and a unit row (e,); the caller has checked them."""
-    return np.clip(embeddings @ phrase_embedding, -1, 1).astype(np.float32, copy=False)
+    """Return (n,) cosines of image rows (n, e) and a unit row (e,).
+
+    The caller has checked that they are unit rows, but for those in a large file: these are checked, and
+    scaled, as they are read.
+    """
+    if not stays_in_file(embeddings):
+        return np.clip(embeddings @ phrase_embedding, -1, 1).astype(np.float32, copy=False)
+    cosines = np.empty(len(embeddings), dtype=np.float32)
+    for part in row_blocks(embeddings):
+        cosines[part] = similarities(embeddings[part], phrase_embedding)
+    return cosines
 
 
 def _lengths(rows: FloatArray, name: str) -> FloatArray:

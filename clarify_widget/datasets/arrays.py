@@ -54,8 +54,9 @@ def from_arrays(
     embeddings
         (n, e) rows in the encoder's space, compared by cosine; without them the images are embedded.
     features
-        (n, d) what the head trains on; without them the embeddings. Memory-mapped float32 stays in its file
-        where the rows of a split follow each other.
+        (n, d) what the head trains on; without them the embeddings. A memory-mapped file of float16, float32
+        or float64, of features or of embeddings, is read a few rows at a time where the rows of a split
+        follow each other and are more than 2**26 numbers.
     predictions
         Of a model that was trained elsewhere: (n,) class indices or names, or (n, C) probabilities or logits,
         whose highest column is the predicted class. Probabilities are kept as `Split.confidences`.
@@ -118,7 +119,7 @@ def read_rows(rows: npt.ArrayLike | str | os.PathLike[str] | None, name: str) ->
     if not path.is_file():
         raise DataError(f"There is no {path} to read the {name} from.")
     try:
-        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
+        array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} is not a NumPy array file: {error}.") from error
     return array

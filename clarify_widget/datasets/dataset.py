@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from clarify_widget.arrays import BoolArray, FloatArray, IntArray, check_labels, check_rows
+from clarify_widget.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_labels,
+    check_rows,
+    check_stored_rows,
+)
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +69,8 @@ class Split:
     features
         (n, d) what the head trains on; None means the embeddings.
     embeddings
-        (n, e) unit rows that phrases are compared with; None means that the encoder makes them.
+        (n, e) rows that phrases are compared with, by cosine; None means that the encoder makes them. Like
+        features, they stay in the precision of their file where that is memory-mapped and large.
     predictions
         (n,) class indices from a model that was trained elsewhere.
     confidences
@@ -99,7 +107,7 @@ class Split:
             rows = getattr(self, part)
             if rows is not None:
                 object.__setattr__(
-                    self, part, check_rows(rows, length=len(labels), name=f"{self.name} {part}")
+                    self, part, check_stored_rows(rows, length=len(labels), name=f"{self.name} {part}")
                 )
 
         if self.confidences is not None:

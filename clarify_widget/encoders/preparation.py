@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from clarify_widget.arrays import stays_in_file, unit_rows
 from clarify_widget.encoders.embed import embed_with
 from clarify_widget.errors import DataError
 
@@ -29,10 +28,11 @@ def prepare(
     progress: Progress | None,
     backbone: ImageModel | None = None,
 ) -> Dataset:
-    """Return the data set with unit embeddings and features in every split.
+    """Return the data set with embeddings and features in every split.
 
     Features are those of the data set, else the backbone's, else the embeddings; encoder and backbone take
-    each image once. Images that cannot be read are left out and listed in `Split.unreadable`.
+    each image once. Embeddings are unit rows, but for those that stay in a large file, which are scaled when
+    they are read. Images that cannot be read are left out and listed in `Split.unreadable`.
 
     Raises
     ------
@@ -73,7 +73,9 @@ def _prepare_split(
     if _lacks(split, backbone):
         split = _embed(split, encoder, backbone, cache_dir, progress)
     assert split.embeddings is not None
-    embeddings = unit_rows(split.embeddings, name=f"{split.name} embeddings")
+    embeddings: FloatArray = split.embeddings
+    if not stays_in_file(embeddings):
+        embeddings = unit_rows(embeddings, name=f"{split.name} embeddings")
     features = embeddings if split.features is None else split.features
     return replace(split, embeddings=embeddings, features=features)
 
@@ -110,23 +112,6 @@ def _nothing_to_embed(split: Split) -> str:
             "give images=, or embeddings= from the encoder that you pass."
         )
     return f"{split.name} has neither images nor features for the backbone; give images= or features=."
-
-
-def unit_rows(rows: FloatArray, *, name: str) -> FloatArray:
-    """Return float32 rows of length one.
-
-    Raises
-    ------
-    DataError
-        When a row is all zeros, which has no direction.
-    """
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if len(norms) and norms.min() == 0:
-        raise DataError(
-            f"{name} has an all-zero row at {int(norms.argmin())}; leave that image out or embed it again."
-        )
-    unit: FloatArray = (rows / norms).astype(np.float32, copy=False)
-    return unit
 
 
 def _offset(

@@ -13,6 +13,7 @@ from clarify_widget.session.results import (
     PhraseScore,
 )
 from clarify_widget.session.session import Session
+from clarify_widget.session.triage import Triage, TriagedClass
 
 __all__ = [
     "ClassMembers",
@@ -28,5 +29,7 @@ __all__ = [
     "Ranking",
     "Session",
     "SideAccuracies",
+    "Triage",
+    "TriagedClass",
     "mean_accuracy",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clarify_widget.arrays import stays_in_file, unit_rows
 from clarify_widget.concepts import Combination, on_one_scale, parse_phrase, unit_similarities
 from clarify_widget.encoders.embed import check_phrase, embed_phrase, embed_phrases
 from clarify_widget.errors import CancelledError, DataError
@@ -24,6 +26,28 @@ EMBEDDED_TOGETHER = 16
 
 _EMBEDDINGS_REMEMBERED = 8192
 _SIMILARITIES_REMEMBERED = 64
+_CLASSES_REMEMBERED = 1024
+_REFERENCE_ROWS = 20_000  # of a large file: a mean and a spread need no more
+_SMALL_CLASS = 4  # a class of less than one in so many images is compared alone
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPhrases:
+    """Phrases that are compared with one class after the other.
+
+    Attributes
+    ----------
+    phrases
+        All m of them.
+    plain
+        (p,) which have one direction; the others are joined from several, or were sharpened.
+    directions
+        (p, dim) unit rows.
+    """
+
+    phrases: tuple[str, ...]
+    plain: IntArray
+    directions: FloatArray
 
 
 class PhraseSimilarities:
@@ -36,6 +60,7 @@ class PhraseSimilarities:
     def __init__(self) -> None:
         self._embeddings: Memory[FloatArray] = Memory(_EMBEDDINGS_REMEMBERED)
         self._similarities: Memory[FloatArray] = Memory(_SIMILARITIES_REMEMBERED)
+        self._of_class: Memory[FloatArray] = Memory(_CLASSES_REMEMBERED)
         self._sharpened: dict[str, SharpenedPhrase] = {}
 
     def of(self, phrase: str, split: Split, dataset: Dataset, encoder: Encoder) -> FloatArray:
@@ -50,30 +75,50 @@ class PhraseSimilarities:
             self._similarities.put(key, known)
         return known
 
-    def of_many(
-        self,
-        phrases: Sequence[str],
-        split: Split,
-        rows: IntArray,
-        dataset: Dataset,
-        encoder: Encoder,
-        cancelled: Callable[[], bool] | None,
+    def of_class(
+        self, phrase: str, split: Split, label: int, dataset: Dataset, encoder: Encoder
     ) -> FloatArray:
-        """Return (m, n) similarities of m phrases with n rows of a split, embedding a few at a time."""
+        """Return (m,) similarities of a phrase with the images of one class of a split, in their order.
+
+        A small class is compared alone: with many classes that is far less than the split.
+        """
+        inside = np.flatnonzero(split.labels == label)
+        phrase = phrase.strip()
+        whole = self._similarities.get((phrase, split.name))
+        if whole is not None or len(inside) * _SMALL_CLASS >= len(split) or not self._is_plain(phrase):
+            return (self.of(phrase, split, dataset, encoder) if whole is None else whole)[inside]
+        key = (phrase, split.name, label)
+        known = self._of_class.get(key)
+        if known is None:
+            row = self._row_for(split, phrase, encoder)
+            known = unit_similarities(rows_at(split, inside), row)
+            self._of_class.put(key, known)
+        return known
+
+    def embed(
+        self, phrases: Sequence[str], encoder: Encoder, cancelled: Callable[[], bool] | None
+    ) -> EmbeddedPhrases:
+        """Embed phrases, a few at a time, for `of_many`; CancelledError when `cancelled` said so."""
         plain = [i for i, phrase in enumerate(phrases) if self._is_plain(phrase)]
-        self._embed([phrases[i] for i in plain], encoder, cancelled)
-        images = np.asarray(split.embeddings)[rows]
-        similar = np.empty((len(phrases), len(rows)), dtype=np.float32)
-        if plain:
-            directions = np.stack([self._direction(phrases[i], encoder) for i in plain])
-            similar[plain] = np.clip(directions @ images.T, -1, 1)
-        for i in set(range(len(phrases))).difference(plain):
-            similar[i] = self.of(phrases[i], split, dataset, encoder)[rows]
+        rows = self._embed([phrases[i] for i in plain], encoder, cancelled)
+        directions: FloatArray = np.array(rows, dtype=np.float32).reshape(len(rows), encoder.dim)
+        return EmbeddedPhrases(tuple(phrases), np.array(plain, dtype=np.int64), directions)
+
+    def of_many(
+        self, embedded: EmbeddedPhrases, split: Split, rows: IntArray, dataset: Dataset, encoder: Encoder
+    ) -> FloatArray:
+        """Return (m, n) similarities of m embedded phrases with n rows of a split."""
+        similar = np.empty((len(embedded.phrases), len(rows)), dtype=np.float32)
+        if len(embedded.plain):
+            similar[embedded.plain] = np.clip(embedded.directions @ rows_at(split, rows).T, -1, 1)
+        for i in set(range(len(embedded.phrases))).difference(embedded.plain.tolist()):
+            similar[i] = self.of(embedded.phrases[i], split, dataset, encoder)[rows]
         return similar
 
-    def remembers(self, phrase: str, split: Split) -> bool:
-        """Whether `of` would answer without computing anything."""
-        return self._similarities.get((phrase.strip(), split.name)) is not None
+    def remembers(self, phrase: str, split: Split, label: int) -> bool:
+        """Whether `of_class` would answer without computing anything."""
+        keys = ((phrase.strip(), split.name), (phrase.strip(), split.name, label))
+        return self._similarities.get(keys[0]) is not None or self._of_class.get(keys[1]) is not None
 
     def direction(self, phrase: str, encoder: Encoder) -> FloatArray:
         """Return (dim,) the unit row of a phrase; DataError for a combination, which has no direction."""
@@ -110,6 +155,7 @@ class PhraseSimilarities:
     def forget_images(self) -> None:
         """Forget the similarities, because the images are others now."""
         self._similarities.clear()
+        self._of_class.clear()
 
     def _is_plain(self, phrase: str) -> bool:
         return phrase not in self._sharpened and parse_phrase(phrase).is_single
@@ -119,14 +165,20 @@ class PhraseSimilarities:
         name = phrase.strip()
         return Combination((name,)) if name in self._sharpened else parse_phrase(phrase)
 
-    def _embed(self, phrases: Sequence[str], encoder: Encoder, cancelled: Callable[[], bool] | None) -> None:
-        missing = [phrase for phrase in phrases if self._embeddings.get(phrase) is None]
+    def _embed(
+        self, phrases: Sequence[str], encoder: Encoder, cancelled: Callable[[], bool] | None
+    ) -> list[FloatArray]:
+        known = {phrase: self._embeddings.get(phrase) for phrase in phrases}
+        rows = {phrase: row for phrase, row in known.items() if row is not None}
+        missing = [phrase for phrase in known if phrase not in rows]
         for first in range(0, len(missing), EMBEDDED_TOGETHER):
             if cancelled is not None and cancelled():
                 raise CancelledError("Cancelled before the next phrases were embedded.")
             some = missing[first : first + EMBEDDED_TOGETHER]
             for phrase, row in zip(some, embed_phrases(encoder, some), strict=True):
                 self._embeddings.put(phrase, row)
+                rows[phrase] = row
+        return [rows[phrase] for phrase in phrases]
 
     def _compare(self, phrase: str, split: Split, dataset: Dataset, encoder: Encoder) -> FloatArray:
         combination = self._parse(phrase)
@@ -141,6 +193,10 @@ class PhraseSimilarities:
         return joined.astype(np.float32)
 
     def _cosines(self, phrase: str, split: Split, encoder: Encoder) -> FloatArray:
+        return unit_similarities(embeddings_of(split), self._row_for(split, phrase, encoder))
+
+    def _row_for(self, split: Split, phrase: str, encoder: Encoder) -> FloatArray:
+        """Return the direction of a phrase, checked against the images that it is to be compared with."""
         assert split.embeddings is not None
         row = self._direction(phrase, encoder)
         if len(row) != split.embeddings.shape[1]:
@@ -148,7 +204,7 @@ class PhraseSimilarities:
                 f"The {split.name} embeddings are {split.embeddings.shape[1]} wide, but {encoder.name} "
                 f"makes {len(row)}; pass the encoder that made the embeddings.",
             )
-        return unit_similarities(split.embeddings, row)
+        return row
 
     def _direction(self, phrase: str, encoder: Encoder) -> FloatArray:
         if phrase in self._sharpened:
@@ -158,3 +214,24 @@ class PhraseSimilarities:
             known = embed_phrase(encoder, phrase)
             self._embeddings.put(phrase, known)
         return known
+
+
+def embeddings_of(split: Split) -> FloatArray:
+    """Return what `Session.fit` made sure that every split has."""
+    assert split.embeddings is not None
+    return split.embeddings
+
+
+def rows_at(split: Split, rows: IntArray | list[int]) -> FloatArray:
+    """Return unit rows of a split's images, wherever they are kept."""
+    embeddings = embeddings_of(split)
+    chosen: FloatArray = embeddings[rows]
+    return unit_rows(chosen, name=f"{split.name} embeddings") if stays_in_file(embeddings) else chosen
+
+
+def reference_rows(split: Split) -> FloatArray:
+    """Return unit rows that stand for a split: all of them, or evenly spaced ones of a large file."""
+    embeddings = embeddings_of(split)
+    if not stays_in_file(embeddings):
+        return embeddings
+    return rows_at(split, np.linspace(0, len(split) - 1, _REFERENCE_ROWS, dtype=np.int64))

@@ -197,7 +197,7 @@ def pack_similarities(session: Session, class_name: str, phrase: str) -> bytes:
     """Return n little-endian float32, of the images of `pack_members`; nothing without a phrase."""
     if not phrase:
         return b""
-    similar = session.class_similarities(class_name, phrase)
+    similar = session.similarities_of_class(class_name, phrase)
     return similar.astype("<f4", copy=False).tobytes()
 
 

@@ -96,7 +96,7 @@ def rank_phrases(session: Session, class_name: str, phrases: Iterable[str], *, s
         raise PhraseError(f"There are no phrases to rank for {class_name}; give some, or try some first.")
     scored = [score_phrase(session, class_name, phrase) for phrase in unique]
     members = session.members(class_name)
-    similar = np.stack([session.class_similarities(class_name, phrase) for phrase in unique])
+    similar = np.stack([session.similarities_of_class(class_name, phrase) for phrase in unique])
     chance = best_of_random(similar, members.correct, seed=seed)
     rows = [RankedPhrase(one, float(p_value)) for one, p_value in zip(scored, chance.p_values, strict=True)]
     return Ranking(tuple(sorted(rows, key=lambda row: -row.scored.score)), chance)

@@ -24,7 +24,7 @@ def score_phrase(session: Session, class_name: str, phrase: str) -> PhraseScore:
     phrase = phrase.strip()
     members = session.members(class_name)
     check_scorable(class_name, members)
-    similar = session.class_similarities(class_name, phrase)
+    similar = session.similarities_of_class(class_name, phrase)
     judges = _judges(session, class_name, phrase, members)
     correct, similar = members.correct[judges], similar[judges]
     wrong = ~correct

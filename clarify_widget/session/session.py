@@ -46,6 +46,7 @@ from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
 from clarify_widget.session.suggestions import known_phrases, suggest_phrases, take_long
 from clarify_widget.session.table import table_of
+from clarify_widget.session.triage import ACCURACIES, MOST_CLASSES, Triage, triage_classes
 from clarify_widget.training import (
     FitProgress,
     LinearHead,
@@ -62,11 +63,13 @@ if TYPE_CHECKING:
 
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.concepts import SharpenedPhrase
-    from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
+    from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder, ImageModel
-    from clarify_widget.evaluation import Evaluation
+    from clarify_widget.evaluation import Evaluation, KeywordTable
     from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
+    from clarify_widget.session.gathering import Gathering
+    from clarify_widget.session.phrases import EmbeddedPhrases
     from clarify_widget.training import Head
 
 Event = Literal[
@@ -82,6 +85,7 @@ Event = Literal[
     "expected",
     "saved",
     "suggested",
+    "gathered",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -264,11 +268,7 @@ class Session:
             self._standardised = None
             if self.head is None and self.dataset.val.predictions is None:
                 self.head = self._train("erm")
-            self._predictions = {
-                split.name: predict(split, self.head, self.dataset.num_classes)
-                for split in self.dataset.splits()
-                if self.can_predict(split)
-            }
+            self._predictions = {}
             self._confidences = {}
             self._fitted = True
         self._notify("fitted")
@@ -392,9 +392,9 @@ class Session:
         k
             How many to return, the highest Error Score first.
         candidates
-            The phrases to try, without those that name a class. None means those that the encoder knows by
-            itself (its `phrases`), else a few hundred that come with the package. What is found for None is
-            remembered until the model changes.
+            The phrases to try, without those that name a class; `discovery` finds some in captions and in
+            WordNet. None means those that the encoder knows by itself (its `phrases`), else a few hundred
+            that come with the package. What is found for None is remembered until the model changes.
         cancelled
             Asked between batches of phrases that have to be embedded, and all the time after that.
         direction
@@ -423,7 +423,7 @@ class Session:
         found = suggest_phrases(
             self,
             class_name,
-            known_phrases(self.encoder) if candidates is None else candidates,
+            candidates,
             most=k,
             direction=direction,
             seed=seed,
@@ -433,6 +433,134 @@ class Session:
             memory.put(key, found)
             self._notify("suggested")
         return found
+
+    def triage(
+        self,
+        candidates: Iterable[str] | None = None,
+        *,
+        k: int = 10,
+        most: int = MOST_CLASSES,
+        accuracies: tuple[float, float] = ACCURACIES,
+        direction: Literal[1, -1] | None = 1,
+        seed: int = 0,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Triage:
+        """Find the classes that are worth a look: try every candidate phrase for every class.
+
+        Nothing joins the history. What a class comes to is what `suggest` finds for it.
+
+        Parameters
+        ----------
+        candidates, direction, seed
+            As `suggest` takes them.
+        k
+            How many phrases to list for each class.
+        most
+            How many classes to return.
+        accuracies
+            Only classes are tried whose validation accuracy lies between these two, both included.
+        progress
+            Called with what is being done and the fraction done.
+        cancelled
+            Asked all the time.
+
+        Raises
+        ------
+        ScoreError
+            When no class has such an accuracy.
+        PhraseError
+            When there are no candidates.
+        DataError
+            When the accuracies are not two rising numbers in 0..1.
+        CancelledError
+            When `cancelled` said so.
+
+        Notes
+        -----
+        Lee et al., "Clarify" (UIST 2024), section 4.1; see `session.triage` for what differs.
+        """
+        return triage_classes(
+            self,
+            candidates,
+            k=k,
+            most=most,
+            accuracies=accuracies,
+            direction=direction,
+            seed=seed,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def bias_to_text(
+        self,
+        class_name: str,
+        captions: Sequence[str],
+        *,
+        method: Literal["yake", "keybert"] = "yake",
+        most: int = 20,
+        seed: int = 0,
+    ) -> KeywordTable:
+        """Rank keywords as Bias-to-Text does, beside their Error Scores; nothing joins the history.
+
+        Parameters
+        ----------
+        class_name
+            The class that they are about.
+        captions
+            One for each validation image of the class, in their order, or one for each of all of them.
+        method, most, seed
+            As `discovery.bias_to_text` takes them.
+
+        Raises
+        ------
+        ScoreError, PhraseError, DataError
+            As `discovery.bias_to_text`.
+        """
+        from clarify_widget.session.keywords import bias_to_text_of
+
+        return bias_to_text_of(self, class_name, captions, method=method, most=most, seed=seed)
+
+    def pool(
+        self,
+        source: Any,
+        images: ImageSequence | Sequence[Any] | None = None,
+        *,
+        column: str = "embedding",
+    ) -> Gathering:
+        """Open unlabelled images, to find more of what the training set lacks.
+
+        Parameters
+        ----------
+        source, images, column
+            A folder, an array, or a .npy, FAISS or Lance file; see `discovery.open_pool`.
+
+        Raises
+        ------
+        DataError, MissingDependencyError
+            As `discovery.open_pool`.
+        """
+        from clarify_widget.discovery import open_pool
+        from clarify_widget.session.gathering import Gathering
+
+        self._require_fit()
+        pool = open_pool(source, self.encoder, images, cache_dir=self._cache_dir, column=column)
+        return Gathering(self, pool)
+
+    def extend_training(self, more: Split) -> None:
+        """Add images to the training set; `Gathering.add` makes them of what was accepted."""
+        from clarify_widget.session.gathering import with_more_training
+
+        with self.lock:
+            self._require_fit()
+            self.dataset = with_more_training(self.dataset, more)
+            self._phrases.forget_images()
+            self._expectations.forget()
+            self._similar = Memory(_SIMILARITIES_REMEMBERED)
+            self._standardised = None
+            self._predictions.pop("train", None)
+            self._confidences.pop("train", None)
+        self._notify("gathered")
 
     def suggested_already(self, class_name: str, k: int = 10) -> Ranking | None:
         """Return what `suggest` has found for a class; None when it was not asked yet."""
@@ -579,7 +707,7 @@ class Session:
         indices = np.flatnonzero(part.labels == self._label(class_name))
         return PhraseSplit(
             indices,
-            self.similarities(phrase, split)[indices],
+            self.similarities_of_class(class_name, phrase, split),
             self.correct(split)[indices],
             threshold,
         )
@@ -609,7 +737,7 @@ class Session:
         known = memory.get(key)
         if known is None:
             correct = self.members(class_name).correct
-            has = self.class_similarities(class_name, phrase) > threshold
+            has = self.similarities_of_class(class_name, phrase) > threshold
             known = (
                 CellAccuracy("without", int(np.count_nonzero(~has)), int(np.count_nonzero(correct & ~has))),
                 CellAccuracy("with", int(np.count_nonzero(has)), int(np.count_nonzero(correct & has))),
@@ -622,7 +750,7 @@ class Session:
     ) -> tuple[CellAccuracy, CellAccuracy] | None:
         """Return `accuracies` where that takes no time; None where the phrase has to be compared first."""
         known = self._accuracies.get((class_name, phrase, threshold))
-        if known is None and self._phrases.remembers(phrase, self.dataset.val):
+        if known is None and self._phrases.remembers(phrase, self.dataset.val, self._label(class_name)):
             return self.accuracies(class_name, phrase, threshold)
         return known
 
@@ -932,21 +1060,27 @@ class Session:
         self._require_fit()
         return self._phrases.of(phrase, self._split(split), self.dataset, self.encoder)
 
-    def class_similarities(self, class_name: str, phrase: str) -> FloatArray:
-        """Return (n,) similarities of a phrase with the validation images of a class; see `members`."""
-        memory, key = self._similar, (class_name, phrase)
+    def similarities_of_class(self, class_name: str, phrase: str, split: str = "val") -> FloatArray:
+        """Return (m,) similarities of a phrase with the images of one class of a split, in their order."""
+        memory, key = self._similar, (class_name, phrase.strip(), split)
         known = memory.get(key)
         if known is None:
-            known = self.similarities(phrase)[self.members(class_name).indices]
+            self._require_fit()
+            label, part = self._label(class_name), self._split(split)
+            known = self._phrases.of_class(phrase, part, label, self.dataset, self.encoder)
             memory.put(key, known)
         return known
 
-    def similarities_of_many(
-        self, phrases: Sequence[str], rows: IntArray, cancelled: Callable[[], bool] | None = None
-    ) -> FloatArray:
+    def embed_phrases(
+        self, phrases: Sequence[str], cancelled: Callable[[], bool] | None = None
+    ) -> EmbeddedPhrases:
+        """Embed phrases for `similarities_of_many`, a few at a time."""
+        return self._phrases.embed(phrases, self.encoder, cancelled)
+
+    def similarities_of_many(self, embedded: EmbeddedPhrases, rows: IntArray) -> FloatArray:
         """Return (m, n) similarities of m phrases with n rows of validation; see `suggest`."""
         self._require_fit()
-        return self._phrases.of_many(phrases, self.dataset.val, rows, self.dataset, self.encoder, cancelled)
+        return self._phrases.of_many(embedded, self.dataset.val, rows, self.dataset, self.encoder)
 
     def direction(self, phrase: str) -> FloatArray:
         """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""
@@ -979,12 +1113,15 @@ class Session:
             Before `fit`, or when predictions were given and not for this split.
         """
         self._require_fit()
-        self._split(split)
-        if split not in self._predictions:
+        part = self._split(split)
+        if not self.can_predict(part):
             raise NotFittedError(
                 f"The model has no predictions for {split}; pass predictions={{'{split}': ...}}."
             )
-        return self._predictions[split]
+        known = self._predictions.get(split)
+        if known is None:
+            self._predictions[split] = known = predict(part, self.head, self.dataset.num_classes)
+        return known
 
     def confidences(self, split: str = "val") -> FloatArray | None:
         """Return (n,) probabilities of the classes that the model under review predicts.

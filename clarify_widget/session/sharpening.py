@@ -8,6 +8,7 @@ import numpy as np
 
 from clarify_widget.concepts import SharpenedPhrase, sharpen
 from clarify_widget.errors import DataError
+from clarify_widget.session.phrases import reference_rows, rows_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,14 +43,12 @@ def sharpen_phrase(
     for known in session.sharpened:
         if (known.phrase, known.split, known.has, known.has_not) == asked:
             return known
-    assert split.embeddings is not None
-    assert session.dataset.train.embeddings is not None
     rows = [*has, *has_not]
     direction = sharpen(
         session.direction(words),
-        split.embeddings[rows],
+        rows_at(split, rows),
         np.arange(len(rows)) < len(wanted),
-        session.dataset.train.embeddings,
+        reference_rows(session.dataset.train),
     )
     return SharpenedPhrase(
         name=_free_name(f"{words}, sharpened by {len(rows)}", {one.name for one in session.sharpened}),

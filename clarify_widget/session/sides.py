@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clarify_widget.arrays import FloatArray
-    from clarify_widget.datasets.dataset import Split
     from clarify_widget.session.results import PhraseScore
     from clarify_widget.session.session import Session
 
@@ -80,7 +79,10 @@ class Sides:
 def sides_of(session: Session, scored: PhraseScore, threshold: float) -> Sides:
     """Count the images on both sides of a threshold, and say where they are too few to rely on."""
     dataset = session.dataset
-    similar = {split.name: _of_class(session, scored, split) for split in (dataset.train, dataset.val)}
+    similar = {
+        split.name: session.similarities_of_class(scored.class_name, scored.phrase, split.name)
+        for split in (dataset.train, dataset.val)
+    }
     train, val = (SideSizes.of(similar[name], threshold) for name in ("train", "val"))
     return Sides(
         scored.class_name,
@@ -91,12 +93,6 @@ def sides_of(session: Session, scored: PhraseScore, threshold: float) -> Sides:
         _grid(similar["train"], similar["val"]),
         tuple(_warnings(scored, train, val)),
     )
-
-
-def _of_class(session: Session, scored: PhraseScore, split: Split) -> FloatArray:
-    inside = split.labels == session.class_names.index(scored.class_name)
-    similar: FloatArray = session.similarities(scored.phrase, split.name)[inside]
-    return similar
 
 
 def _grid(train: FloatArray, val: FloatArray) -> Grid:

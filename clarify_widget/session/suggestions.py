@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify_widget.concepts import best_of_random, separate
+from clarify_widget.concepts import best_of_random
+from clarify_widget.discovery.vocabulary import vocabulary, without_class_names
 from clarify_widget.errors import PhraseError
 from clarify_widget.session.ranking import RankedPhrase, Ranking
 from clarify_widget.session.scoring import check_scorable, score_phrase
@@ -17,7 +15,10 @@ from clarify_widget.session.scoring import check_scorable, score_phrase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clarify_widget.arrays import IntArray
+    from clarify_widget.concepts import BestOfRandom
     from clarify_widget.encoders.base import Encoder
+    from clarify_widget.session.phrases import EmbeddedPhrases
     from clarify_widget.session.session import Session
 
 SHUFFLES = 199
@@ -40,23 +41,10 @@ def known_phrases(encoder: Encoder) -> tuple[str, ...]:
     return vocabulary() if own is None else tuple(own)
 
 
-@cache
-def vocabulary() -> tuple[str, ...]:
-    """Return phrases for what photographs often show beside their subject, one a line of vocabulary.txt."""
-    text = resources.files("clarify_widget.session").joinpath("vocabulary.txt").read_text(encoding="utf-8")
-    return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
-
-
-def without_class_names(phrases: Iterable[str], class_names: Iterable[str]) -> list[str]:
-    """Return the phrases that name no class, whatever the case, the plural or the space in a name."""
-    names = {form for name in class_names for form in _forms(name)}
-    return [phrase for phrase in dict.fromkeys(phrases) if not _runs_of_words(phrase) & names]
-
-
 def suggest_phrases(
     session: Session,
     class_name: str,
-    candidates: Iterable[str],
+    candidates: Iterable[str] | None,
     *,
     most: int,
     direction: int | None,
@@ -64,34 +52,58 @@ def suggest_phrases(
     cancelled: Callable[[], bool] | None,
 ) -> Ranking:
     """Return the best of many phrases for a class; see `Session.suggest` for the errors."""
-    members = session.members(class_name)
-    check_scorable(class_name, members)
-    phrases = without_class_names((phrase.strip() for phrase in candidates), session.class_names)
+    check_scorable(class_name, session.members(class_name))
+    embedded = embed_candidates(session, candidates, f"suggest for {class_name}", cancelled)
+    chance = try_all(session, class_name, embedded, seed=seed, cancelled=cancelled)
+    return ranking_of(session, class_name, embedded, chance, most=most, direction=direction)
+
+
+def embed_candidates(
+    session: Session,
+    candidates: Iterable[str] | None,
+    purpose: str,
+    cancelled: Callable[[], bool] | None,
+) -> EmbeddedPhrases:
+    """Embed the candidates that name no class; None means what the encoder, or the package, knows."""
+    given = known_phrases(session.encoder) if candidates is None else candidates
+    phrases = without_class_names((phrase.strip() for phrase in given), session.class_names)
     if not phrases:
-        raise PhraseError(f"There are no phrases to suggest for {class_name}; give some as candidates.")
-    similar = session.similarities_of_many(phrases, members.indices, cancelled)
-    found = [separate(row[~members.correct], row[members.correct]) for row in similar]
-    chance = best_of_random(similar, members.correct, permutations=SHUFFLES, seed=seed, cancelled=cancelled)
-    fitting = [
-        i for i in np.argsort(-chance.scores, kind="stable") if direction in (None, found[i].direction)
-    ]
+        raise PhraseError(f"There are no phrases to {purpose}; give some as candidates.")
+    return session.embed_phrases(phrases, cancelled)
+
+
+def try_all(
+    session: Session,
+    class_name: str,
+    embedded: EmbeddedPhrases,
+    *,
+    seed: int,
+    cancelled: Callable[[], bool] | None,
+) -> BestOfRandom:
+    """Score every candidate on one class, beside what chance alone would reach."""
+    members = session.members(class_name)
+    similar = session.similarities_of_many(embedded, members.indices)
+    return best_of_random(similar, members.correct, permutations=SHUFFLES, seed=seed, cancelled=cancelled)
+
+
+def best_first(chance: BestOfRandom, direction: int | None) -> IntArray:
+    """Return which candidates have the wanted direction, the highest Error Score first."""
+    order = np.argsort(-chance.scores, kind="stable")
+    return order if direction is None else order[chance.directions[order] == direction]
+
+
+def ranking_of(
+    session: Session,
+    class_name: str,
+    embedded: EmbeddedPhrases,
+    chance: BestOfRandom,
+    *,
+    most: int,
+    direction: int | None,
+) -> Ranking:
+    """Return the best candidates with all that is known of each."""
     rows = [
-        RankedPhrase(score_phrase(session, class_name, phrases[i]), float(chance.p_values[i]))
-        for i in fitting[:most]
+        RankedPhrase(score_phrase(session, class_name, embedded.phrases[i]), float(chance.p_values[i]))
+        for i in best_first(chance, direction)[:most].tolist()
     ]
     return Ranking(tuple(rows), chance)
-
-
-def _forms(name: str) -> set[str]:
-    words = _words(name)
-    return {"".join(words), "".join(words) + "s"} - {"", "s"}
-
-
-def _runs_of_words(phrase: str) -> set[str]:
-    """Return every run of neighbouring words, written as one: "white water birds" has "waterbirds"."""
-    words = _words(phrase)
-    return {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text.casefold())

@@ -10,12 +10,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from clarify_widget.arrays import check_rows
+from clarify_widget.arrays import check_rows, check_stored_rows, stays_in_file
 from clarify_widget.errors import DataError, SavedSessionError
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
     import torch
@@ -112,14 +112,18 @@ class LinearHead:
         DataError
             When the width differs from the training features', or a number is NaN.
         """
-        rows = check_rows(features)
+        parts = list(self._logits(features))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.bias)))
+
+    def _logits(self, features: npt.ArrayLike) -> Iterator[Float64Array]:
+        """Yield logits of a few rows after the other: features may be larger than memory."""
+        rows = check_stored_rows(features)
         if rows.shape[1] != len(self.mean):
             raise DataError(f"This head takes features of width {len(self.mean)}; got {rows.shape[1]}.")
         weights, bias = self.for_unit_rows()
-        logits = np.empty((len(rows), len(bias)))
-        for part in blocks(len(rows), rows.shape[1], _ROWS_AT_ONCE):  # features may be larger than memory
-            logits[part] = unit_rows(rows[part]) @ weights + bias
-        return logits
+        for part in blocks(len(rows), rows.shape[1], _ROWS_AT_ONCE):
+            some = check_rows(rows[part]) if stays_in_file(rows) else rows[part]
+            yield unit_rows(some) @ weights + bias
 
     def predict_proba(self, features: npt.ArrayLike) -> Float64Array:
         """Return (n, C) class probabilities of raw features (n, d)."""
@@ -127,7 +131,8 @@ class LinearHead:
 
     def predict(self, features: npt.ArrayLike) -> IntArray:
         """Return (n,) class indices of raw features (n, d)."""
-        return most_likely(self.decision_function(features))
+        parts = [most_likely(logits) for logits in self._logits(features)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return every array, the report included, ready for safetensors; objective and l2 go beside them."""

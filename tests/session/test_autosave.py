@@ -251,13 +251,14 @@ def test_a_disk_that_fails_is_said_once_and_heals(session, tmp_path, monkeypatch
     assert f"no longer saved to {folder}: No space left on device. It goes on" in warnings[0]
     assert len(loaded(folder).tried) == 0
     monkeypatch.setattr("clarify_widget.session.saved.replace_file", replace_file)
+    events.clear()
     session.retrain()
-    assert session.saved.error == ""
-    assert known(loaded(folder)) == known(session)
     deadline = time.monotonic() + 10
     while "saved" not in events and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "saved" in events
+    assert session.saved.error == ""
+    assert known(loaded(folder)) == known(session)
 
 
 FULL_DISK = """

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from clarify_widget import Session
+from clarify_widget.discovery import vocabulary, without_class_names
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError, PhraseError, ScoreError
 from clarify_widget.session import suggestions
-from clarify_widget.session.suggestions import vocabulary, without_class_names
 from tests.session.planted import WIDTH, planted_dataset, planted_encoder
 
 
@@ -114,31 +114,10 @@ def test_what_was_found_is_remembered_until_the_model_changes(session):
     assert events == ["fitted", "suggested"]
 
 
-def test_phrases_that_name_a_class_are_left_out():
-    phrases = [
-        "water bird",
-        "Waterbirds",
-        "white water-bird",
-        "water",
-        "bird",
-        "landbird background",
-        "forest",
-    ]
-    left = without_class_names([*phrases, "forest"], ["waterbird", "land_bird"])
-    assert left == ["water", "bird", "forest"]
-
-
 def test_joined_and_opposed_candidates_are_scored_as_they_are_when_typed(session):
     phrases = ["red AND round", "red, not round", "red"]
     for row in session.suggest("square", candidates=phrases, direction=None).rows:
         assert row.scored.score == pytest.approx(session.score("square", row.scored.phrase).score)
-
-
-def test_the_vocabulary_is_a_few_hundred_plain_phrases():
-    assert 300 < len(vocabulary()) < 1000
-    assert len(set(vocabulary())) == len(vocabulary())
-    assert all(phrase == " ".join(phrase.split()) for phrase in vocabulary())
-    assert "forest background" in vocabulary()
 
 
 def test_nothing_to_suggest_is_one_clear_error(session):

@@ -1,0 +1,263 @@
+"""Gathering targeted data: search a pool by phrase, say what hits are, and train on them as well.
+
+The other remedy of Lee et al., "Clarify" (UIST 2024), section 4.2, beside reweighting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify_widget.arrays import stays_in_file, whole_numbers
+from clarify_widget.datasets.images import ImageList
+from clarify_widget.errors import DataError
+from clarify_widget.session.phrases import embeddings_of
+from clarify_widget.session.predictions import features_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import PIL.Image
+
+    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
+    from clarify_widget.discovery.pool import Pool
+    from clarify_widget.session.session import Session
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One image of a pool.
+
+    Attributes
+    ----------
+    row
+        Of the pool.
+    name
+        What people call it.
+    similarity
+        With the phrase that was searched for.
+    """
+
+    row: int
+    name: str
+    similarity: float
+
+
+@dataclass(frozen=True, repr=False)
+class Hits:
+    """What a search found, the most similar first."""
+
+    phrase: str
+    rows: tuple[Hit, ...]
+
+    def __len__(self) -> int:
+        """Return the number of hits."""
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        """Return the hits as text, one a line."""
+        lines = [f"{hit.row:>9,}  {hit.similarity:.3f}  {hit.name}" for hit in self.rows]
+        return "\n".join([f"{len(self.rows)} images for “{self.phrase}”", *lines])
+
+    def __repr__(self) -> str:
+        """Return how many there are instead of all of them."""
+        return f"<Hits for “{self.phrase}”: {len(self.rows)} images>"
+
+    def _repr_html_(self) -> str:
+        """Return the hits as a notebook shows them."""
+        from html import escape
+
+        body = "".join(
+            f"<tr><td>{hit.row}</td><td>{hit.similarity:.3f}</td>"
+            f"<td style='text-align:left'>{escape(hit.name)}</td></tr>"
+            for hit in self.rows
+        )
+        head = "<tr><th>row</th><th>similarity</th><th>image</th></tr>"
+        table = f"<thead>{head}</thead><tbody>{body}</tbody>"
+        return f"<table><caption>{escape(self.phrase)}</caption>{table}</table>"
+
+
+class Gathering:
+    """One pool under review; see `Session.pool`."""
+
+    def __init__(self, session: Session, pool: Pool) -> None:
+        self._session = session
+        self._labels: dict[int, str] = {}  # row of the pool -> class name
+        self._rejected: set[int] = set()
+        self._added: set[int] = set()
+        self.pool = pool
+
+    @property
+    def accepted(self) -> dict[int, str]:
+        """The class of every row that was accepted."""
+        return dict(self._labels)
+
+    @property
+    def rejected(self) -> frozenset[int]:
+        """The rows that were rejected."""
+        return frozenset(self._rejected)
+
+    def __repr__(self) -> str:
+        """Return pool and progress."""
+        counts = f"{len(self._labels)} accepted, {len(self._rejected)} rejected, {len(self._added)} added"
+        return f"<Gathering from {self.pool.name}: {counts}>"
+
+    def search(self, phrase: str, k: int = 20, *, at_least: float = -1.0) -> Hits:
+        """Find the images most similar to a phrase that were neither accepted nor rejected yet.
+
+        Parameters
+        ----------
+        phrase
+            Words, or the name of a phrase that was sharpened.
+        k
+            How many to return at most.
+        at_least
+            Only images of this similarity or more, such as the threshold of an annotation.
+
+        Raises
+        ------
+        PhraseError
+            As `Session.score`.
+        DataError
+            When the phrase is a combination, which has no direction, or k is not positive.
+        """
+        if k < 1:
+            raise DataError(f"k must be at least 1; got {k}.")
+        direction = np.asarray(self._session.direction(phrase), dtype=np.float32)
+        reviewed = self._labels.keys() | self._rejected
+        rows, similar = self.pool.index.search(direction, k + len(reviewed))
+        hits = (
+            Hit(row, self.pool.name_of(row), similarity)
+            for row, similarity in zip(rows.tolist(), similar.tolist(), strict=True)
+            if row not in reviewed and similarity >= at_least
+        )
+        return Hits(phrase.strip(), tuple(hits)[:k])
+
+    def image(self, row: int) -> PIL.Image.Image:
+        """Open one image of the pool; DataError when it has none."""
+        self._check([row])
+        if self.pool.images is None:
+            raise DataError(f"{self.pool.name} has no images, only rows; pass images= to see them.")
+        return self.pool.images[row]
+
+    def accept(self, rows: Iterable[int], class_name: str) -> None:
+        """Say that rows show a class; a row that was rejected, or of another class, is that no more.
+
+        Raises
+        ------
+        UnknownClassError
+            When the data set has no such class.
+        DataError
+            When the pool has no such row, or it was added to the training set already.
+        """
+        chosen = self._free(rows)
+        self._session.members(class_name)  # raises UnknownClassError
+        self._labels.update(dict.fromkeys(chosen, class_name))
+        self._rejected -= set(chosen)
+
+    def reject(self, rows: Iterable[int]) -> None:
+        """Say that rows are not wanted, so that no search finds them again; DataError as `accept`."""
+        chosen = self._free(rows)
+        self._rejected |= set(chosen)
+        for row in chosen:
+            self._labels.pop(row, None)
+
+    def add(self) -> int:
+        """Add what was accepted to the training set, and return how many images that were.
+
+        `retrain` trains on both from then on, and `save` saves both. The groups of the training images,
+        where they were known, are known no more: nobody said those of the new ones.
+
+        Raises
+        ------
+        DataError
+            When features were given beside the embeddings, which the pool does not have, or the training
+            rows are in a file that is too large for memory.
+        """
+        rows = np.array(sorted(self._labels.keys() - self._added), dtype=np.int64)
+        if len(rows):
+            self._session.extend_training(self._as_split(rows))
+            self._added |= set(rows.tolist())
+        return len(rows)
+
+    def _as_split(self, rows: IntArray) -> Split:
+        train = self._session.dataset.train
+        names = self._session.class_names
+        labels = np.array([names.index(self._labels[row]) for row in rows.tolist()], dtype=np.int64)
+        images = None if self.pool.images is None else self.pool.images.take(rows)
+        embeddings = self.pool.index.rows(rows)
+        return replace(
+            train,
+            labels=labels,
+            images=images,
+            groups=None,
+            features=embeddings,
+            embeddings=embeddings,
+            predictions=None,
+            confidences=None,
+            unreadable=(),
+        )
+
+    def _free(self, rows: Iterable[int]) -> list[int]:
+        chosen = whole_numbers(rows)
+        self._check(chosen)
+        added = sorted(self._added.intersection(chosen))
+        if added:
+            raise DataError(f"Row {added[0]} was added to the training set already.")
+        return chosen
+
+    def _check(self, rows: Iterable[int]) -> None:
+        outside = [row for row in rows if not 0 <= row < len(self.pool)]
+        if outside:
+            raise DataError(f"{self.pool.name} has rows 0 to {len(self.pool) - 1}; got {outside[0]}.")
+
+
+def with_more_training(dataset: Dataset, more: Split) -> Dataset:
+    """Return the data set with more training images; see `Gathering.add` for the errors."""
+    train = dataset.train
+    if train.features is not train.embeddings:
+        raise DataError(
+            "The head trains on features beside the embeddings, and the pool has only rows to compare "
+            "phrases with; open a session without features= to train on what was gathered."
+        )
+    if stays_in_file(embeddings_of(train)):
+        raise DataError(
+            f"The {len(train):,} training rows are in a file that is too large to add to in memory; write "
+            "the accepted rows to that file, with their labels, and open a new session."
+        )
+    rows: FloatArray = np.concatenate([features_of(train), features_of(more)])
+    extended = replace(
+        train,
+        labels=np.concatenate([train.labels, more.labels]),
+        images=_joined(train.images, more.images, len(more)),
+        groups=None,
+        features=rows,
+        embeddings=rows,
+        predictions=None,
+        confidences=None,
+    )
+    return replace(dataset, train=extended)
+
+
+def _joined(first: ImageSequence | None, second: ImageSequence | None, length: int) -> ImageSequence | None:
+    """Return both, still unopened; None where those of the training set are not known."""
+    if first is None:
+        return None
+    if second is None:
+        raise DataError(
+            f"The training set has images, and the {length} rows that were accepted have none; pass images= "
+            "with the pool."
+        )
+    parts: list[ImageSequence] = [first, second]
+    return ImageList(
+        [_source(part, row) for part in parts for row in range(len(part))],
+        [part.name(row) for part in parts for row in range(len(part))],
+    )
+
+
+def _source(images: ImageSequence, row: int) -> Any:
+    path = images.path(row) if isinstance(images, ImageList) else None
+    return path if path is not None else lambda: images[row]

@@ -1,0 +1,178 @@
+"""Gathering targeted data: search a pool by phrase, accept or reject, train on both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clarify_widget import Session, arrays
+from clarify_widget.errors import DataError, PhraseError, UnknownClassError
+from tests.session.planted import planted_dataset, planted_encoder, planted_rows
+
+SIZE = 600
+
+
+@pytest.fixture
+def bare():
+    """A session without images."""
+    session = Session(planted_dataset(images=False), planted_encoder())
+    session.fit()
+    return session
+
+
+@pytest.fixture
+def pool_rows():
+    """Rows of an unlabelled pool in which class and attribute are independent."""
+    rng = np.random.default_rng(7)
+    labels, attributes = rng.integers(0, 2, SIZE), rng.integers(0, 2, SIZE)
+    return planted_rows(labels, attributes, rng), labels, attributes
+
+
+def test_a_phrase_finds_the_most_similar_images_that_were_not_reviewed(bare, pool_rows):
+    rows, _, attributes = pool_rows
+    pool = bare.pool(rows)
+    hits = pool.search("red", k=10)
+    assert [hit.similarity for hit in hits.rows] == sorted((h.similarity for h in hits.rows), reverse=True)
+    assert all(attributes[hit.row] for hit in hits.rows)
+    first, second, third, *others = [hit.row for hit in hits.rows]
+    pool.accept([first, second], "square")
+    pool.reject([third])
+    assert [hit.row for hit in pool.search("red", k=7).rows] == others
+    assert pool.accepted == {first: "square", second: "square"}
+    assert pool.rejected == {third}
+
+
+def test_only_images_above_a_similarity_are_found_where_one_is_given(bare, pool_rows):
+    pool = bare.pool(pool_rows[0])
+    lowest = pool.search("red", k=5).rows[-1].similarity
+    assert len(pool.search("red", k=100, at_least=lowest)) == 5
+
+
+def test_a_changed_mind_counts(bare, pool_rows):
+    pool = bare.pool(pool_rows[0])
+    pool.reject([3])
+    pool.accept([3], "oval")
+    pool.accept([3], "square")
+    assert (pool.accepted, pool.rejected) == ({3: "square"}, set())
+    pool.reject([3])
+    assert (pool.accepted, pool.rejected) == ({}, {3})
+
+
+def test_retraining_on_both_helps_the_worst_group(bare, pool_rows):
+    rows, labels, attributes = pool_rows
+    before = bare.evaluation("test").worst_group
+    pool = bare.pool(rows)
+    rare = np.flatnonzero(labels != attributes)
+    for label, name in enumerate(bare.class_names):
+        pool.accept(rare[labels[rare] == label], name)
+    assert pool.add() == len(rare)
+    assert len(bare.dataset.train) == 1200 + len(rare)
+    bare.retrain(objective="erm")
+    assert bare.evaluation("test", retrained=True).worst_group > before + 0.05
+    assert pool.add() == 0
+
+
+def test_added_images_are_on_the_sides_of_a_phrase_like_all_others(bare, pool_rows):
+    before = bare.sides("square", "red", 0.2).train
+    pool = bare.pool(pool_rows[0])
+    hits = pool.search("red", k=5)
+    pool.accept([hit.row for hit in hits.rows], "square")
+    pool.add()
+    after = bare.sides("square", "red", 0.2).train
+    assert (after.having, after.without) == (before.having + 5, before.without)
+
+
+def test_what_was_added_is_saved_with_the_session(bare, pool_rows, tmp_path):
+    pool = bare.pool(pool_rows[0])
+    pool.accept([1, 2], "oval")
+    pool.add()
+    again = Session.load(bare.save(tmp_path / "saved"), encoder=planted_encoder())
+    np.testing.assert_array_equal(again.dataset.train.labels, bare.dataset.train.labels)
+    np.testing.assert_allclose(again.dataset.train.embeddings, bare.dataset.train.embeddings, atol=1e-6)
+
+
+def test_images_of_both_are_opened_and_named(session, pool_rows):
+    pictures = [Image.new("RGB", (8, 8), (row % 256, 0, 0)) for row in range(SIZE)]
+    pool = session.pool(pool_rows[0], images=pictures)
+    assert pool.image(9).getpixel((0, 0)) == (9, 0, 0)
+    pool.accept([9], "oval")
+    pool.add()
+    assert session.image(1200, "train").getpixel((0, 0)) == (9, 0, 0)
+    assert session.image_name(0, "train") == "train/0.png"
+
+
+def test_the_session_tells_those_who_listen(bare, pool_rows):
+    events = []
+    bare.subscribe(events.append)
+    pool = bare.pool(pool_rows[0])
+    pool.add()
+    assert events == []
+    pool.accept([0], "oval")
+    pool.add()
+    assert events == ["gathered"]
+
+
+def test_hits_can_be_read_in_a_terminal_and_in_a_notebook(bare, pool_rows):
+    hits = bare.pool(pool_rows[0]).search("red", k=3)
+    assert str(hits).startswith("3 images for “red”")
+    assert f"<td>{hits.rows[0].row}</td>" in hits._repr_html_()
+    assert repr(hits) == "<Hits for “red”: 3 images>"
+
+
+def test_what_cannot_be_done_is_one_clear_error_and_changes_nothing(bare, pool_rows):
+    pool = bare.pool(pool_rows[0])
+    with pytest.raises(DataError, match="rows 0 to 599; got 600"):
+        pool.accept([600], "oval")
+    with pytest.raises(UnknownClassError):
+        pool.accept([1], "circle")
+    with pytest.raises(PhraseError):
+        pool.search("unheard of")
+    with pytest.raises(DataError, match="at least 1"):
+        pool.search("red", k=0)
+    with pytest.raises(DataError, match="no images, only rows"):
+        pool.image(1)
+    assert pool.accepted == {}
+    pool.accept([1], "oval")
+    pool.add()
+    with pytest.raises(DataError, match="added to the training set already"):
+        pool.reject([1])
+
+
+def test_a_training_set_with_images_takes_no_rows_without(session, pool_rows):
+    pool = session.pool(pool_rows[0])
+    pool.accept([1], "oval")
+    with pytest.raises(DataError, match="pass images="):
+        pool.add()
+    assert len(session.dataset.train) == 1200
+
+
+def test_a_training_set_in_a_large_file_is_left_there(bare, pool_rows, tmp_path, monkeypatch):
+    np.save(tmp_path / "rows.npy", bare.dataset.train.embeddings)
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 100)
+    from dataclasses import replace
+
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    train = replace(bare.dataset.train, embeddings=mapped, features=None)
+    session = Session(replace(bare.dataset, train=train), planted_encoder())
+    session.fit()
+    pool = session.pool(pool_rows[0])
+    pool.accept([1], "oval")
+    with pytest.raises(DataError, match="too large to add to"):
+        pool.add()
+
+
+def test_features_of_another_backbone_cannot_be_made_of_a_pool(pool_rows):
+    from dataclasses import replace
+
+    dataset = planted_dataset(images=False)
+    rng = np.random.default_rng(0)
+    parts = {
+        split.name: replace(split, features=rng.normal(size=(len(split), 5))) for split in dataset.splits()
+    }
+    session = Session(replace(dataset, **parts), planted_encoder())
+    session.fit()
+    pool = session.pool(pool_rows[0])
+    pool.accept([1], "oval")
+    with pytest.raises(DataError, match="features beside the embeddings"):
+        pool.add()
