@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BROWSER_FILE = Path(sys.prefix) / "clarify-browser"
@@ -413,7 +414,12 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
         if message.type == "error" and not _is_noise(message.text):
             faults.append(f"console: {message.text}")
 
-    page.on("pageerror", lambda error: faults.append(f"page error: {error.stack or error}"))
+    def on_error(error: Error) -> None:
+        stack = error.stack or str(error)
+        if not SPLASH.search(stack):
+            faults.append(f"page error: {stack}")
+
+    page.on("pageerror", on_error)
     page.on("console", on_console)
     yield page, faults
     context.close()
@@ -424,6 +430,12 @@ NOISE = (
     "WebSocket connection to",  # a server that ended before its page
     "Could not restore the debugger state",  # a kernel that ended before its page
     "Failed to handle request: ",  # marimo's page, when its server has ended before it
+)
+
+
+# A JupyterLab that loads slowly takes its splash screen away twice, from a timer of its own: no other frame.
+SPLASH = re.compile(
+    r"^NotFoundError: Failed to execute 'removeChild' on 'Node'.*\n +at [^\n]*jlab_core[^\n]*$"
 )
 
 
