@@ -1,0 +1,187 @@
+"""Embedding JPEG files: the pipeline against the model's own ceiling and against a DataLoader.
+
+For each of two models, the bundled demo encoder and a vision transformer of the shape ViT-B-32 with random
+weights, three contenders see the same photographs, one after the other and twice, the best counting:
+
+- "bare": the image tower alone over tensors that are ready in memory, in the pipeline's batch size;
+- "loader": a torch DataLoader over a data set that opens and preprocesses each file, as people write it,
+  with as many workers as there are cores or with none, whichever is quicker;
+- "pipeline": `embed_to_cache` into a fresh folder, shards and digests included.
+
+The photographs are those of Waterbirds (CLARIFY_WATERBIRDS_DIR, or ../shared/waterbirds), else generated.
+The peak memory of the pipeline is measured at two sizes, each in a process of its own. JPEG files much
+larger than the model's input are decoded at a part of their size; the least cosine between the rows of that
+and of decoding them whole is printed. The last line is the least of all ratios over what each should be
+(0.9x bare with ViT-B-32, 1.3x the loader with the demo encoder): from 1 on, all is as it should be.
+Run: `python benchmarks/embed.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+
+from clarify_widget.datasets import ImageList
+from clarify_widget.encoders import OpenClipEncoder, embed_images, embed_to_cache, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGES = {"demo": 512, "ViT-B-32": 64}
+REPEATS = 2
+BATCH = 64
+BARE_TARGET = 0.9
+LOADER_TARGET = 1.3
+MEMORY_SIZES = (1024, 4096)
+
+
+def waterbirds() -> Path:
+    beside = Path(__file__).parents[2] / "shared" / "waterbirds"
+    return Path(os.environ.get("CLARIFY_WATERBIRDS_DIR") or beside)
+
+
+def photographs(count: int, scratch: Path) -> list[Path]:
+    """Return as many JPEG files, each again where there are too few."""
+    found = sorted(waterbirds().glob("images/**/*.jpg"))[:count] or generated(min(count, 256), scratch)
+    return [found[number % len(found)] for number in range(count)]
+
+
+def generated(count: int, folder: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{number:04}.jpg" for number in range(count)]
+    for path in paths:
+        noise = PIL.Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+        noise.resize((500, 375), PIL.Image.Resampling.BICUBIC).save(path, quality=90)
+    return paths
+
+
+def encoder_of(kind: str) -> OpenClipEncoder:
+    if kind == "demo":
+        demo: Any = load("demo")
+        return demo  # type: ignore[no-any-return] # the bundled one is an OpenClipEncoder
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    model = open_clip.create_model(kind)
+    preprocess = open_clip.transform.image_transform(224, is_train=False)
+    return OpenClipEncoder(model, preprocess, open_clip.get_tokenizer(kind), name=f"random {kind}")
+
+
+class Files:
+    """A data set as people write it."""
+
+    def __init__(self, paths: list[Path], preprocess: Callable[[PIL.Image.Image], Any]) -> None:
+        self.paths = paths
+        self.preprocess = preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.preprocess(PIL.Image.open(self.paths[index]).convert("RGB"))
+
+
+def bare(encoder: OpenClipEncoder, batches: list[Any]) -> None:
+    import torch
+
+    with torch.inference_mode():
+        for batch in batches:
+            encoder.model.encode_image(batch)
+
+
+def loader(encoder: OpenClipEncoder, paths: list[Path], workers: int) -> None:
+    import torch
+
+    files: Any = Files(paths, encoder.preprocess)
+    with torch.no_grad():
+        for batch in torch.utils.data.DataLoader(files, batch_size=BATCH, num_workers=workers):
+            rows = encoder.model.encode_image(batch.to(encoder.device))
+            (rows / rows.norm(dim=-1, keepdim=True)).cpu().numpy()
+
+
+def pipeline(encoder: OpenClipEncoder, paths: list[Path]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        embed_to_cache(ImageList(paths), [encoder], folder, batch_size=BATCH, progress=False)
+
+
+def seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def rates(kind: str, paths: list[Path]) -> dict[str, float]:
+    """Return images a second of each contender."""
+    encoder = encoder_of(kind)
+    chunks = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    inputs = [[encoder.input_of(ImageList(chunk)[row]) for row in range(len(chunk))] for chunk in chunks]
+    batches = [encoder._inputs.batch(chunk) for chunk in inputs]  # noqa: SLF001 - the tower's own input
+    encoder.fingerprint, encoder.dim  # noqa: B018 - worked out once, before the clock starts
+    bare(encoder, batches[:1])
+    contenders: dict[str, Callable[[], None]] = {
+        "bare": lambda: bare(encoder, batches),
+        "loader, no workers": lambda: loader(encoder, paths, 0),
+        "loader, a worker a core": lambda: loader(encoder, paths, os.cpu_count() or 1),
+        "pipeline": lambda: pipeline(encoder, paths),
+    }
+    best = dict.fromkeys(contenders, float("inf"))
+    for _ in range(REPEATS):
+        for name, work in contenders.items():
+            best[name] = min(best[name], seconds(work))
+    return {name: len(paths) / taken for name, taken in best.items()}
+
+
+def least_cosine(paths: list[Path]) -> float:
+    """Return how alike the rows are of files decoded at a part of their size and of whole ones."""
+    encoder = encoder_of("demo")
+    images = ImageList(paths)
+    reduced = embed_images(encoder, images).embeddings
+    whole = encoder.encode_images([images[row] for row in range(len(images))])
+    return float((reduced * whole).sum(axis=1).min())
+
+
+def peak_megabytes(count: int) -> float:
+    """Return the peak memory of a process that embeds as many images."""
+    command = [sys.executable, __file__, "--memory", str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the embedding pipeline.")
+    parser.add_argument("--memory", type=int, help="only embed as many images and print the peak memory")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.memory:
+            pipeline(encoder_of("demo"), photographs(arguments.memory, Path(scratch)))
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            return
+        measured = {kind: rates(kind, photographs(count, Path(scratch))) for kind, count in IMAGES.items()}
+        cosine = least_cosine(photographs(256, Path(scratch)))
+    for kind, rate in measured.items():
+        print(f"{kind}: " + "; ".join(f"{name} {value:,.0f} images/s" for name, value in rate.items()))
+    ratios = {}
+    for kind, rate in measured.items():
+        quickest = max(value for name, value in rate.items() if name.startswith("loader"))
+        ratios[kind] = rate["pipeline"] / rate["bare"], rate["pipeline"] / quickest
+        print(f"{kind}: pipeline is {ratios[kind][0]:.2f}x bare and {ratios[kind][1]:.2f}x the loader")
+    print(f"least cosine to rows of whole decoding, demo encoder: {cosine:.5f}")
+    small, large = map(peak_megabytes, MEMORY_SIZES)
+    print(
+        f"peak memory: {small:,.0f} MB for {MEMORY_SIZES[0]:,} images, {large:,.0f} for {MEMORY_SIZES[1]:,}"
+    )
+    print(f"embed {min(ratios['ViT-B-32'][0] / BARE_TARGET, ratios['demo'][1] / LOADER_TARGET):.2f}")
+
+
+if __name__ == "__main__":
+    main()
