@@ -8,11 +8,12 @@ taken in blocks of as many as a shard of the cache has: a block is done when eve
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class _Opened:
         One a model; None where the model has yet to make it.
     inputs
         One a model; None where its row is known.
+    seconds
+        Of a processor, that opening it took beside the models.
     """
 
     index: int
@@ -67,6 +70,7 @@ class _Opened:
     inputs: Sequence[Any] = ()
     pixels: int = 0
     unreadable: UnreadableImage | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,11 @@ class Pass:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of one block of images after the other, each in the caches by then."""
-        with ThreadPoolExecutor(_OPENERS) as openers, closing(self._ahead(openers)) as opened:
+        with (
+            ThreadPoolExecutor(_OPENERS) as openers,
+            closing(self._ahead(openers)) as opened,
+            _threads_of_torch_kept(),
+        ):
             answered = self._answered(opened)
             for indices in self._block_indices():
                 yield self._block(answered, indices)
@@ -152,13 +160,29 @@ class Pass:
     def _answered(self, opened: Iterator[_Opened]) -> Iterator[tuple[list[_Opened], list[_Answers]]]:
         """Yield batches with the models' answers, one late: a GPU works on the next one meanwhile."""
         before = None
-        for batch in self._batched(opened):
+        for turn, batch in enumerate(self._batched(opened)):
+            began = time.thread_time()
             now = batch, [self._ask(number, batch) for number in range(len(self._models))]
+            if turn == 1:  # the first one warms the models up
+                self._share_cores(sum(one.seconds for one in batch), time.thread_time() - began)
             if before is not None:
                 yield before
             before = now
         if before is not None:
             yield before
+
+    def _share_cores(self, opening: float, asking: float) -> None:
+        """Leave the models on a CPU the cores that opening images does not need; more would wait by spinning.
+
+        Both are seconds of a processor for one batch, of the opening threads and of this one.
+        """
+        import torch
+
+        if any(map(_is_on_gpu, self._models)):
+            return
+        cores = torch.get_num_threads()
+        working = asking * cores
+        torch.set_num_threads(max(1, round(cores * working / (working + opening))))
 
     def _batched(self, opened: Iterator[_Opened]) -> Iterator[list[_Opened]]:
         """Group images in batches that stay inside one block and hold no more pixels than need be."""
@@ -217,9 +241,11 @@ class Pass:
         self._check_writable()
         self.opened += 1
         if identity is not None:
-            return openers.submit(lambda: self._prepared(index, identity, rows, self._try_to_open(index)))
+            return openers.submit(
+                _timed, lambda: self._prepared(index, identity, rows, self._try_to_open(index))
+            )
         image = self._try_to_open(index)
-        return openers.submit(lambda: self._prepared(index, None, rows, image))
+        return openers.submit(_timed, lambda: self._prepared(index, None, rows, image))
 
     def _prepared(
         self,
@@ -314,6 +340,23 @@ def _find(cache: EmbeddingCache | None, identities: Sequence[str | None]) -> Seq
 
 def _result(opened: _Opened | Future[_Opened]) -> _Opened:
     return opened.result() if isinstance(opened, Future) else opened
+
+
+def _timed(prepare: Callable[[], _Opened]) -> _Opened:
+    began = time.thread_time()
+    opened = prepare()
+    return replace(opened, seconds=time.thread_time() - began)
+
+
+@contextmanager
+def _threads_of_torch_kept() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _takes_inputs(model: ImageModel) -> TypeGuard[PipelinedModel]:
