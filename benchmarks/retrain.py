@@ -197,10 +197,11 @@ def two_classes(name: str, problem: Problem, repeats: int) -> dict[str, float]:
         )
 
     uniform = np.full(n, 1 / n)
-    (cold, head), (their_cold, model) = interleaved(
+    (cold, head), (their_cold, model), (_, recipe) = interleaved(
         repeats,
         lambda: train_head(prepared, labels, l2=L2),
         lambda: scikit(rows, labels, uniform, **options),
+        lambda: timed_recipe(problem, TIMED_STEPS[name]),
     )
     line("ERM, ours", cold, uniform, (head.weights, head.bias), head.report.iterations)
     line("ERM, scikit-learn", their_cold, uniform, both_columns(model), int(model.n_iter_[0]))
@@ -229,7 +230,7 @@ def two_classes(name: str, problem: Problem, repeats: int) -> dict[str, float]:
         both_columns(warm_refit),
         int(warm_refit.n_iter_[0]),
     )
-    seconds, steps, recipe_head = timed_recipe(problem, TIMED_STEPS[name])
+    seconds, steps, recipe_head = recipe
     scaled = seconds / steps * REFERENCE_STEPS
     print(
         f"  {'ERM, published recipe':46} {seconds:8.3f} s for {steps} steps, scaled to {REFERENCE_STEPS}: "

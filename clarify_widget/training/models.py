@@ -5,8 +5,8 @@ beside each other in one matrix product, which reads the rows once for all of th
 so neither a standardised copy nor all logits ever exist at once.
 
 Two classes are one column: only w = W1 - W0 matters, the best split of it is W1 = w/2 = -W0, and so the
-penalty is l2/4 * ||w||^2. That halves the work. Products of many rows with very few columns are slow, so they
-are turned round: a few rows times many columns.
+penalty is l2/4 * ||w||^2. That halves the work. On the CPU a product of many rows with very few columns takes
+longer than one with each column, and numpy's is quicker than torch's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
 CONVERTED_NUMBERS = 2**19  # on the CPU, where rows are made wider: a block that the cache still holds
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
-FEW_COLUMNS = 3
+FEW_COLUMNS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,13 +290,19 @@ class LinearModel:
             return torch.stack([-scores / 2, scores / 2], dim=2).softmax(dim=2)
         return scores.reshape(len(scores), -1, self.columns).softmax(dim=2)
 
-    def rows_at(self, indices: torch.Tensor) -> torch.Tensor:
-        """Return standardised rows (m, d)."""
-        rows = self._source[indices.to(self._source.device)].to(self.device, self.dtype)
+    def put_rows(self, indices: torch.Tensor, rows: torch.Tensor) -> None:
+        """Write standardised rows into a matrix (m, d)."""
+        import torch
+
+        indices = indices.to(self._source.device)
+        if self._source.dtype == rows.dtype and self._source.device == rows.device:
+            torch.index_select(self._source, 0, indices, out=rows)
+        else:
+            rows.copy_(self._source[indices])
         if self._standardised:
-            return rows
-        rows.mul_(self._inverse_length[indices, None].to(self.dtype))
-        return rows.sub_(self._shift.to(self.dtype)).div_(self._spread.to(self.dtype))
+            return
+        rows.mul_(self._inverse_length[indices, None].to(rows.dtype))
+        rows.sub_(self._shift.to(rows.dtype)).div_(self._spread.to(rows.dtype))
 
     def to_columns(self, parameters: torch.Tensor) -> tuple[Float64Array, Float64Array]:
         """Return weights (d, C) and a bias (C,) that sums to zero, as a constant in it changes nothing."""
@@ -342,7 +348,7 @@ class LinearModel:
         self, rows: torch.Tensor, part: slice, weights: torch.Tensor, offsets: torch.Tensor
     ) -> torch.Tensor:
         """Return one block's (b, K * columns) logits, or margins of two classes in float64."""
-        scores = (weights.T @ rows.T).T if weights.shape[1] <= FEW_COLUMNS else rows @ weights
+        scores = _times(rows, weights)
         if self.columns == 1:
             scores = scores.double()
         inverse_length = self._inverse_length[part, None].to(scores.dtype)
@@ -380,13 +386,23 @@ class LinearModel:
         flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
         sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
         flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        sums[:-1] += (flat.to(rows.dtype).T @ rows).T
+        sums[:-1] += _times(rows.T, flat.to(rows.dtype))
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""
         sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
         parts = sums.reshape(self.width + 1, -1, self.columns)
         return parts.permute(1, 0, 2).reshape(-1, self.num_parameters)
+
+
+def _times(matrix: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Return matrix @ columns by the product that is quickest for so many columns."""
+    import torch
+
+    if columns.shape[1] > FEW_COLUMNS or matrix.device.type != "cpu":
+        return matrix @ columns
+    each = [torch.from_numpy(matrix.numpy() @ column.numpy()) for column in columns.T.contiguous()]
+    return torch.stack(each, dim=1)
 
 
 def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:
