@@ -239,6 +239,9 @@ def two_classes(name: str, problem: Problem, repeats: int) -> dict[str, float]:
     if recipe_head is not None:
         reached = recipe_head.weights, recipe_head.bias
         line("ERM, published recipe, where it stops early", seconds, uniform, reached, steps)
+        goal, _ = measured(prepared, labels, uniform, reached, L2)
+        ((as_low, _),) = interleaved(repeats, lambda: fit_until(prepared, labels, L2, goal))
+        print(f"  {'ERM, ours, where its objective is as low':46} {as_low:8.3f} s: {seconds / as_low:.0f}x")
     ratios = {"cold": their_cold / cold, "warm": their_fit / warm, "recipe": scaled / cold}
     print(
         f"  cold {ratios['cold']:.1f}x, with standardising {their_cold / (cold + preparation):.1f}x; warm "
@@ -370,21 +373,29 @@ def fit_many_classes(contender: str, goal: float) -> dict[str, float]:
     return {**found, "memory": memory, "features_mb": features.nbytes / 1e6}
 
 
-def fit_ours(problem: Problem, goal: float) -> dict[str, float]:
-    """Solve until the objective is as low as the goal."""
+def fit_until(
+    features: FloatArray | StandardisedFeatures, labels: IntArray, l2: float, goal: float
+) -> list[FitProgress]:
+    """Solve until the objective is as low as the goal, and return every step."""
     from clarify_widget.errors import CancelledError
     from clarify_widget.training import train_head
 
     steps: list[FitProgress] = []
-    started = time.perf_counter()
     with contextlib.suppress(CancelledError):
         train_head(
-            problem.features,
-            problem.labels,
-            l2=L2_MANY_CLASSES,
+            features,
+            labels,
+            l2=l2,
             progress=steps.append,
             cancelled=lambda: bool(steps) and steps[-1].loss <= goal,
         )
+    return steps
+
+
+def fit_ours(problem: Problem, goal: float) -> dict[str, float]:
+    """Solve until the objective is as low as the goal."""
+    started = time.perf_counter()
+    steps = fit_until(problem.features, problem.labels, L2_MANY_CLASSES, goal)
     return {
         "seconds": time.perf_counter() - started,
         "peak": resident_bytes("VmHWM"),
