@@ -143,7 +143,7 @@ class Together:
                 device=torch.device(_device(self.group)),
             )
         if sent[1] is not None:
-            raise sent[1]
+            raise sent.pop()
         answer: Answer = torch.load(io.BytesIO(sent[0]), map_location=device, weights_only=False)
         return answer
 
@@ -173,8 +173,13 @@ class Together:
         failures = torch.tensor([mine is not None], dtype=torch.float64)
         self.sum(failures)
         if failures:
-            errors = self.everyone(None if mine is None else _for_all(self.group.rank(), mine))
-            raise next(error for error in errors if error is not None) from mine
+            shared = None if mine is None else _for_all(self.group.rank(), mine)
+            try:
+                raise next(error for error in self.everyone(shared) if error is not None) from mine
+            finally:
+                del (
+                    mine
+                )  # it holds this frame: the group would outlive destroy_process_group, and gloo aborts
 
     def check_same(self, **settings: object) -> None:
         """Raise DataError in every process when one of them was given another setting than the first."""
