@@ -127,25 +127,34 @@ class Together:
         if self.group is None:
             return make()
         import torch
+
+        if not self.first:
+            sent = self._broadcast(None)
+            if isinstance(sent, bytes):
+                received: Answer = torch.load(io.BytesIO(sent), map_location=device, weights_only=False)
+                return received
+            kind, message = sent
+            raise kind(message)
+        try:
+            answer = make()
+            packed = _packed(answer)
+        except Exception as error:
+            kind, message = self._broadcast(_for_all(0, error))
+            raise kind(message) from error
+        self._broadcast(packed)
+        return answer
+
+    def _broadcast(self, sent: Any) -> Any:
+        """Return what the first process sends."""
+        import torch
         import torch.distributed as dist
 
-        sent: list[Any] = [None, None]  # an answer, or why there is none
-        if self.first:
-            try:
-                sent[0] = _packed(make())
-            except Exception as error:  # noqa: BLE001  whatever it is, the others wait
-                sent[1] = _for_all(0, error)
+        assert self.group is not None
+        first, device = dist.get_global_rank(self.group, 0), torch.device(_device(self.group))
+        packet = [sent]
         with _connected():
-            dist.broadcast_object_list(
-                sent,
-                src=dist.get_global_rank(self.group, 0),
-                group=self.group,
-                device=torch.device(_device(self.group)),
-            )
-        if sent[1] is not None:
-            raise sent.pop()
-        answer: Answer = torch.load(io.BytesIO(sent[0]), map_location=device, weights_only=False)
-        return answer
+            dist.broadcast_object_list(packet, src=first, group=self.group, device=device)
+        return packet[0]
 
     def decides(self, yes: bool) -> bool:
         """Return whether the first process says yes."""
@@ -170,16 +179,15 @@ class Together:
             yield
         except Exception as error:  # noqa: BLE001  whatever it is, the others wait
             mine = error
-        failures = torch.tensor([mine is not None], dtype=torch.float64)
-        self.sum(failures)
-        if failures:
-            shared = None if mine is None else _for_all(self.group.rank(), mine)
+        failed = torch.tensor([mine is not None], dtype=torch.float64)
+        self.sum(failed)
+        if failed:
+            failures = self.everyone(None if mine is None else _for_all(self.group.rank(), mine))
+            kind, message = next(failure for failure in failures if failure is not None)
             try:
-                raise next(error for error in self.everyone(shared) if error is not None) from mine
+                raise kind(message) from mine
             finally:
-                del (
-                    mine
-                )  # it holds this frame: the group would outlive destroy_process_group, and gloo aborts
+                del mine  # or it and this frame hold each other, and the group past its destruction
 
     def check_same(self, **settings: object) -> None:
         """Raise DataError in every process when one of them was given another setting than the first."""
@@ -209,7 +217,7 @@ def gather_columns(together: Together, rows: int, **columns: npt.ArrayLike | Non
     """
     import torch
 
-    if together is ALONE:
+    if together.group is None:
         return list(columns.values())
     together.check_same(
         **{name: "left out" if column is None else "given" for name, column in columns.items()}
@@ -248,11 +256,11 @@ def _packed(answer: object) -> bytes:
     return file.getvalue()
 
 
-def _for_all(rank: int, error: Exception) -> ClarifyError:
-    """Return what every process raises for an error in one of them."""
+def _for_all(rank: int, error: Exception) -> tuple[type[ClarifyError], str]:
+    """Return type and message of what every process raises for an error in one of them."""
     if isinstance(error, ClarifyError):
-        return type(error)(f"In process {rank}: {error}")
-    return ProcessError(f"Process {rank} failed: {type(error).__name__}: {error}")
+        return type(error), f"In process {rank}: {error}"
+    return ProcessError, f"Process {rank} failed: {type(error).__name__}: {error}"
 
 
 @contextmanager

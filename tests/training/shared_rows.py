@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import weakref
 from pathlib import Path
 from unittest import mock
 
@@ -131,11 +132,12 @@ def failed(rank, size):
 
 def main(what, folder):
     dist.init_process_group("gloo")
-    rank = dist.get_rank()
+    rank, group = dist.get_rank(), weakref.ref(dist.group.WORLD)
     work = {"compared": compared, "killed": killed, "failed": failed}[what]
     found = work(rank, dist.get_world_size())
     Path(folder, f"{rank}.pickle").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
+    assert group() is None, "who still holds it makes gloo abort when Python ends"
 
 
 if __name__ == "__main__":
