@@ -1,4 +1,4 @@
-"""The script of docs/many-rows.md, run by torchrun as it stands, gives the head of a session."""
+"""The script of docs/many-rows.md, run by torchrun as it stands, gives the head of one process."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ import numpy as np
 import clarify_widget as cw
 
 REPOSITORY = Path(__file__).parents[2]
+RED = cw.Annotation("square", "red", -0.095)
 
 
-def test_the_script_trains_the_head_that_a_session_trains_in_one_process(tmp_path):
+def test_the_script_trains_the_head_of_one_process(tmp_path):
     page = (REPOSITORY / "docs" / "many-rows.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
     (tmp_path / "train_together.py").write_text(script, encoding="utf-8")
-    session = cw.Session(cw.datasets.sprites(), "demo", cache_dir=tmp_path / "cache")
-    session.fit()
-    session.annotate("square", "red")
-    session.annotate("oval", "blue")
-    session.annotations.save(tmp_path / "annotations.json")
-    session.retrain()
+    cw.Annotations([RED]).save(tmp_path / "annotations.json")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ended = subprocess.run(
         [sys.executable, *launcher, "train_together.py"],
@@ -37,5 +33,11 @@ def test_the_script_trains_the_head_that_a_session_trains_in_one_process(tmp_pat
     )
     assert ended.returncode == 0, ended.stderr
     head = cw.LinearHead.load(tmp_path / "head.safetensors")
-    np.testing.assert_allclose(head.weights, session.retrained.weights, atol=1e-5)
-    np.testing.assert_allclose(head.bias, session.retrained.bias, atol=1e-5)
+
+    dataset, encoder = cw.datasets.sprites(), cw.encoders.load("demo")
+    rows = cw.encoders.embed_images(encoder, dataset.train.images, cache_dir=tmp_path / "cache").embeddings
+    red = cw.concepts.similarities(rows, cw.encoders.embed_phrase(encoder, "red"))
+    slices = cw.concepts.slice_ids({RED: red}, dataset.train.labels, dataset.class_names, [RED])
+    alone = cw.train_head(rows, dataset.train.labels, "slice_balanced", slices)
+    np.testing.assert_allclose(head.weights, alone.weights, atol=1e-5)
+    np.testing.assert_allclose(head.bias, alone.bias, atol=1e-5)
