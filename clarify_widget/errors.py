@@ -51,5 +51,9 @@ class MissingDependencyError(ClarifyError, ImportError):
     """An optional package that is needed for this and is not installed."""
 
 
+class ProcessError(ClarifyError, RuntimeError):
+    """One of several processes that train one head failed, ended or cannot be reached."""
+
+
 class CancelledError(ClarifyError):
     """Work that stopped because the user asked for it; nothing was changed."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from clarify_widget.errors import DataError
 from clarify_widget.training.checks import check_groups, check_training_labels, need
+from clarify_widget.training.distributed import Together, gather_columns
 from clarify_widget.training.head import FitReport, LinearHead
 from clarify_widget.training.lbfgs import minimise
 from clarify_widget.training.minimax import minimise_worst_cell
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from clarify_widget.arrays import Float64Array, IntArray
+    from clarify_widget.training.distributed import Processes
     from clarify_widget.training.lbfgs import FitProgress, Minimum
 
 WEIGHTED_OBJECTIVES = ("erm", "class_balanced", "slice_balanced", "dfr")
@@ -48,6 +50,7 @@ def train_head(
     initial: LinearHead | None = None,
     solver: Literal["exact", "reference"] = "exact",
     device: str | None = None,
+    process_group: Processes = None,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> LinearHead:
@@ -85,10 +88,15 @@ def train_head(
         features, and neither l2, sample_weight nor initial.
     device
         "cpu" or "cuda"; a card where there is one and the problem is large, unless said otherwise.
+    process_group
+        The processes that hold the rows, each some of them, as torchrun starts them: "world" for all, or a
+        `torch.distributed` group. All of them call with what belongs to their own rows, perhaps none, and
+        the same settings; all get the same head, that of one process with all rows. None: the rows are all
+        here.
     progress
         Called between iterations.
     cancelled
-        Asked between iterations.
+        Asked between iterations; one process is enough to cancel.
 
     Returns
     -------
@@ -101,6 +109,8 @@ def train_head(
         When shapes, labels or settings do not fit, or numbers are NaN.
     CancelledError
         When `cancelled` says so.
+    ProcessError
+        When another process of the group fails. Where it fails for a reason above, that is raised in all.
 
     Notes
     -----
@@ -108,6 +118,8 @@ def train_head(
     Table 1; group DRO of Sagawa et al. (ICLR 2020) and DFR of Kirichenko et al. (ICLR 2023) in their
     convex, last-layer form.
     """
+    together = Together.of(process_group)
+    together.check_same(objective=objective, l2=l2, num_classes=num_classes, solver=solver)
     if solver == "reference":
         from clarify_widget.training.reference import WEIGHT_DECAY, train_reference
 
@@ -118,6 +130,11 @@ def train_head(
             )
         if isinstance(features, StandardisedFeatures):
             raise DataError('solver="reference" takes raw features, not StandardisedFeatures.')
+        if process_group is not None:
+            raise DataError(
+                'solver="reference" shuffles all rows in one process; leave process_group out, or use '
+                'solver="exact".'
+            )
         return train_reference(
             features,
             labels,
@@ -131,23 +148,34 @@ def train_head(
         )
     if solver != "exact":
         raise DataError(f'solver must be "exact" or "reference"; got {solver!r}.')
-    prepared = StandardisedFeatures.of(features)
-    classes = check_training_labels(labels, num_classes, length=len(prepared))
+    prepared = StandardisedFeatures.of(features, process_group)
+    labels, slices, groups, sample_weight = gather_columns(
+        together,
+        len(prepared),
+        labels=labels,
+        slices=slices,
+        groups=groups,
+        sample_weight=sample_weight,
+    )
+    classes = check_training_labels(labels, num_classes, length=together.total(len(prepared)))
     class_count = int(classes.max()) + 1
     _check_strength(l2)
     if sample_weight is not None and objective != "erm":
         raise DataError(f'sample_weight goes with objective "erm"; {objective!r} makes its own weights.')
 
-    model = LinearModel(prepared, classes, class_count, l2, _device(device, prepared, class_count))
-    start = _start(model, initial, prepared)
+    part = together.part(len(prepared))
+    model = _model(prepared, classes[part], class_count, l2, device, together)
+    start = together.of_first(lambda: _start(model, initial, prepared), model.device)
     if progress is not None:
         progress = _showing_heads(progress, prepared, model, objective, l2)
     if objective in WEIGHTED_OBJECTIVES:
         weights = _image_weights(objective, classes, slices, groups, sample_weight, class_count)
-        (head,) = _weighted_heads(prepared, model, weights[None], start, objective, l2, progress, cancelled)
+        (head,) = _weighted_heads(
+            prepared, model, weights[None, part], start, objective, l2, progress, cancelled
+        )
         return head
     if objective in WORST_CELL_OBJECTIVES:
-        cells = Cells(_cells(objective, classes, slices, groups))
+        cells = Cells(_cells(objective, classes, slices, groups), part, together)
         worst = minimise_worst_cell(model, cells, start, progress=progress, cancelled=cancelled)
         return _head(prepared, model, worst.minimum, worst.lower_bound, objective, l2)
     raise DataError(f"No objective {objective!r}; choose one of {list(OBJECTIVES)}.")
@@ -161,6 +189,7 @@ def train_heads(
     l2: float,
     num_classes: int | None = None,
     initial: LinearHead | None = None,
+    process_group: Processes = None,
     progress: Callable[[FitProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[LinearHead, ...]:
@@ -168,7 +197,7 @@ def train_heads(
 
     Parameters
     ----------
-    features, labels, l2, num_classes
+    features, labels, l2, num_classes, process_group
         As `train_head` takes them.
     sample_weights
         (K, n) non-negative weights, each row normalised to sum 1.
@@ -189,9 +218,16 @@ def train_heads(
         When shapes, labels or settings do not fit, or numbers are NaN.
     CancelledError
         When `cancelled` says so.
+    ProcessError
+        When another process of the group fails.
     """
-    prepared = StandardisedFeatures.of(features)
-    classes = check_training_labels(labels, num_classes, length=len(prepared))
+    together = Together.of(process_group)
+    together.check_same(l2=l2, num_classes=num_classes)
+    prepared = StandardisedFeatures.of(features, process_group)
+    labels, sample_weights = gather_columns(
+        together, len(prepared), labels=labels, sample_weights=sample_weights
+    )
+    classes = check_training_labels(labels, num_classes, length=together.total(len(prepared)))
     class_count = int(classes.max()) + 1
     _check_strength(l2)
     rows = np.asarray(sample_weights, dtype=np.float64)
@@ -200,15 +236,30 @@ def train_heads(
     weights = [_image_weights("erm", classes, None, None, row, class_count) for row in rows]
     if not weights:
         return ()
-    model = LinearModel(prepared, classes, class_count, l2, _device(None, prepared, class_count))
-    start = _start(model, initial, prepared)
-    return _weighted_heads(prepared, model, np.stack(weights), start, "erm", l2, progress, cancelled)
+    part = together.part(len(prepared))
+    model = _model(prepared, classes[part], class_count, l2, None, together)
+    start = together.of_first(lambda: _start(model, initial, prepared), model.device)
+    here = np.stack(weights)[:, part]
+    return _weighted_heads(prepared, model, here, start, "erm", l2, progress, cancelled)
+
+
+def _model(
+    prepared: StandardisedFeatures,
+    labels: IntArray,
+    num_classes: int,
+    l2: float,
+    device: str | None,
+    together: Together,
+) -> LinearModel:
+    with together.agreeing():
+        chosen = _device(device, prepared, num_classes)
+    return LinearModel(prepared, labels, num_classes, l2, chosen, together)
 
 
 def _weighted_heads(
     prepared: StandardisedFeatures,
     model: LinearModel,
-    weights: Float64Array,  # (K, n)
+    weights: Float64Array,  # (K, n) of the rows of this process
     start: torch.Tensor,
     objective: str,
     l2: float,

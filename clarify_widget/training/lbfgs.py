@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from clarify_widget.errors import CancelledError
@@ -131,6 +132,7 @@ def minimise(
     """
     import torch
 
+    together = objective.model.together
     shared = _Shared(None)
     descents = [_descend(start, tolerance, shared, objective.model.dtype) for start in starts]
     trials = {problem: next(descent) for problem, descent in enumerate(descents)}
@@ -139,26 +141,36 @@ def minimise(
     norm = math.inf
     while trials:
         problems = list(trials)
-        refresh = shared.passes % REFRESH == 0 and norm > FAR * tolerance
+        refresh = shared.passes % REFRESH == 0 and together.decides(norm > FAR * tolerance)
         points = torch.stack(list(trials.values())) if len(trials) > 1 else trials[problems[0]][None]
         found = objective.evaluate(points, problems, curvature=refresh)
-        if cancelled is not None and cancelled():
-            raise CancelledError("Training was cancelled; the head from before is still in place.")
         values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()
         norm = max(norms)
-        reporter.after_pass(shared.passes, sum(values) / len(values), norm, points[0])
-        if found.curvature is not None and norm > tolerance:
+        with together.agreeing():
+            if cancelled is not None and cancelled():
+                raise CancelledError("Training was cancelled; the head from before is still in place.")
+            reporter.after_pass(shared.passes, sum(values) / len(values), norm, points[0])
+        if found.curvature is not None and together.decides(norm > tolerance):
             shared.preconditioner = estimate(objective.model, found.curvature)
-        for problem, value, gradient in zip(problems, values, found.gradients, strict=True):
-            answer = _resume(descents[problem], value, gradient)
+        resumed = partial(_resume_all, [descents[problem] for problem in problems], values, found.gradients)
+        answers = together.of_first(resumed, objective.model.device)
+        for problem, answer in zip(problems, answers, strict=True):
             if isinstance(answer, Minimum):
                 minima[problem] = answer
                 del trials[problem]
             else:
                 trials[problem] = answer
-        del found, gradient  # the problems keep what they need
+        del found, resumed, answers, answer  # the problems keep what they need
         shared.passes += 1
     return [minima[problem] for problem in range(len(starts))]
+
+
+def _resume_all(
+    descents: list[Descent], values: list[float], gradients: torch.Tensor
+) -> list[torch.Tensor | Minimum]:
+    """Return the next point that each problem asks for, or where it ended."""
+    answers = zip(descents, values, gradients, strict=True)
+    return [_resume(descent, value, gradient) for descent, value, gradient in answers]
 
 
 def _resume(descent: Descent, value: float, gradient: torch.Tensor) -> torch.Tensor | Minimum:

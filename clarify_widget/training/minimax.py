@@ -10,6 +10,7 @@ dual value at q bounds the optimum from below, so the distance left is known and
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,7 +109,7 @@ def minimise_worst_cell(
         bound = model.lower_bound(
             parameters[None], image_weights(model, cells.spread(tilted)), found.gradient[None]
         )
-        lower_bound = max(lower_bound, float(bound))
+        lower_bound = max(lower_bound, model.together.of_first(partial(float, bound)))
         value = _worst(model, cells, parameters, losses)
         if best is None or value < best.value:
             best = replace(found, value=value)
@@ -125,7 +126,9 @@ def minimise_worst_cell(
 
 
 def _worst(model: LinearModel, cells: Cells, parameters: torch.Tensor, losses: Float64Array) -> float:
-    return float(cells.means(losses).max()) + float(model.penalty(parameters[None]))
+    """Return the objective, as the first process has it: numbers that are decided by are the same in all."""
+    means = cells.means(losses)
+    return model.together.of_first(lambda: float(means.max()) + float(model.penalty(parameters[None])))
 
 
 class _Rounds:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clarify_widget.training.distributed import ALONE
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from clarify_widget.arrays import Float64Array, IntArray
+    from clarify_widget.training.distributed import Together
     from clarify_widget.training.rows import StandardisedFeatures
 
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
@@ -87,6 +89,8 @@ class LinearModel:
     """Multinomial logistic regression over standardised rows.
 
     A parameter vector (p,) is a (d + 1, columns) matrix, row by row: the weights and then the free bias.
+    What has an entry a row, here and in the methods, is of the rows of this process; values, gradients and
+    bounds are of the rows of all.
 
     Parameters
     ----------
@@ -100,6 +104,8 @@ class LinearModel:
         Strength of the penalty l2/2 * ||W||^2 over the weights of all classes.
     device
         "cpu" or "cuda".
+    together
+        The processes that share the rows.
     """
 
     def __init__(
@@ -109,9 +115,11 @@ class LinearModel:
         num_classes: int,
         l2: float,
         device: str = "cpu",
+        together: Together = ALONE,
     ) -> None:
         import torch
 
+        self.together = together
         self.width = features.source.shape[1]
         self.columns = 1 if num_classes == 2 else num_classes
         self.strength = l2 / 2 if num_classes == 2 else l2
@@ -119,7 +127,9 @@ class LinearModel:
         self.num_classes = num_classes
         self.device = device
         self._source = _resident(_as_tensor(features.source), device)
-        self.dtype = torch.float64 if self._source.dtype == torch.float64 else torch.float32
+        self.dtype = together.of_first(
+            lambda: torch.float64 if self._source.dtype == torch.float64 else torch.float32
+        )
         self._labels = torch.from_numpy(labels).to(device)
         self._standardised = features.standardised
         self._against = 1 - 2 * self._labels[:, None].double()
@@ -172,6 +182,7 @@ class LinearModel:
             self._pull_back(sums, rows, part, scored.residuals, share)
             if counts is not None and scored.curvatures is not None:
                 counts[part] = (scored.curvatures * share).mean(dim=1)
+        self.together.sum(values, sums)
         gradients = self._by_parameters(sums)
         gradients[:, : -self.columns].add_(parameters[:, : -self.columns], alpha=self.strength)
         return Evaluation(values + self.penalty(parameters), gradients, counts)
@@ -209,7 +220,7 @@ class LinearModel:
         count = len(parameters)
         truth = self._labels[:, None].double()
         residuals = torch.empty((len(self), count), dtype=torch.float64, device=self.device)
-        values = self.penalty(parameters)
+        values = self.penalty(parameters) * self.together.first  # counted once
         sums = self._no_sums(3 * count)
         weights, offsets = self._folded(parameters)
         for part, rows in self._blocks(3 * count):
@@ -220,6 +231,7 @@ class LinearModel:
             class_one = truth[part].expand(-1, count)
             columns = torch.cat([residuals[part], torch.ones_like(share), class_one], dim=1)
             self._pull_back(sums, rows, part, columns[:, :, None], share.repeat(1, 3))
+        self.together.sum(values, sums)
         gradients, all_rows, class_one_rows = self._by_parameters(sums).reshape(3, count, -1)
         keep, common = self._mixture(image_weights, gradients)
         zero, one, keep = common[:, :1], common[:, 1:], keep[:, None]
@@ -227,6 +239,7 @@ class LinearModel:
         shares = (residuals + truth).T  # (K, n) probabilities of class one
         mixed = torch.stack([keep * (1 - shares) + zero, keep * shares + one])
         entropies = (torch.special.entr(mixed).sum(dim=0) * image_weights).sum(dim=1)
+        self.together.sum(entropies)
         bounds = entropies - pulled[:, :-1].square().sum(dim=1) / (2 * self.strength)
         gradients[:, :-1].add_(parameters[:, :-1], alpha=self.strength)
         return Certificate(values, gradients, bounds)
@@ -264,6 +277,7 @@ class LinearModel:
             true_class = self._labels[part, None, None].expand(-1, len(parameters), 1)
             shares.scatter_add_(2, true_class, torch.full_like(true_class, -1, dtype=shares.dtype))
             self._pull_back(sums, rows, part, shares[:, :, -self.columns :], image_share)
+        self.together.sum(entropies, sums)
         pulled = self._by_parameters(sums)[:, : -self.columns]
         return entropies - pulled.square().sum(dim=1) / (2 * self.strength)
 
@@ -275,6 +289,7 @@ class LinearModel:
 
         wanted = torch.zeros((len(gradients), self.num_classes), dtype=torch.float64, device=self.device)
         wanted.index_add_(1, self._labels, image_weights)
+        self.together.sum(wanted)
         excess = gradients[:, -self.columns :]
         if self.columns == 1:
             excess = torch.cat([-excess, excess], dim=1)

@@ -115,19 +115,22 @@ def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
     """Return a preconditioner from how much each row counts (n,), see `Evaluation.curvature`."""
     import torch
 
-    sizes = curvature.cpu().numpy()
+    sizes = model.together.gather(curvature).cpu().numpy()
     indices, counts = sample(sizes, _sample_size(sizes, model.width))
     counts, spread_out = _shrunk(counts, counts > sizes[indices] * SURELY, model.width)
     strength = model.strength + spread_out
-    roots = torch.from_numpy(np.sqrt(counts)).to(model.device, model.dtype)
-    chosen = torch.from_numpy(indices).to(model.device)
+    part = model.together.part(len(model))
+    here = slice(*np.searchsorted(indices, (part.start, part.stop)))
+    roots = torch.from_numpy(np.sqrt(counts[here])).to(model.device, model.dtype)
+    chosen = torch.from_numpy(indices[here] - part.start).to(model.device)
     size = model.width + 1
     if len(indices) < size:
-        rows = _weighted_rows(model, chosen, roots)
+        rows = model.together.gather(_weighted_rows(model, chosen, roots))
         return LowRank(rows, _factor(rows @ rows.T, strength), strength, model.columns)
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
-    for part in blocks(len(indices), size, BLOCK_NUMBERS):
-        _add_products(hessian, _weighted_rows(model, chosen[part], roots[part]))
+    for block in blocks(len(chosen), size, BLOCK_NUMBERS):
+        _add_products(hessian, _weighted_rows(model, chosen[block], roots[block]))
+    model.together.sum(hessian)
     return DenseFactor(_factor(hessian, strength), model.columns)
 
 

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from clarify_widget.training.distributed import ALONE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
 
     from clarify_widget.arrays import Float64Array, IntArray
+    from clarify_widget.training.distributed import Together
     from clarify_widget.training.models import Evaluation, LinearModel
 
 
@@ -54,20 +57,28 @@ class Cells:
     ----------
     cells
         (n,) cell of each image; numbers without images are dropped.
+    part
+        Which of the images are of this process, where several are `together`.
     """
 
-    def __init__(self, cells: IntArray) -> None:
-        _, self._cells = np.unique(cells, return_inverse=True)
-        self._sizes = np.bincount(self._cells)
+    def __init__(self, cells: IntArray, part: slice = slice(None), together: Together = ALONE) -> None:
+        _, numbered = np.unique(cells, return_inverse=True)
+        self._sizes = np.bincount(numbered)
+        self._cells = numbered[part]
+        self._together = together
         self.count = len(self._sizes)
 
     def means(self, losses: Float64Array) -> Float64Array:
-        """Return the mean loss of each cell (K,)."""
-        means: Float64Array = np.bincount(self._cells, weights=losses) / self._sizes
+        """Return the mean loss of each cell (K,), from the losses of the images of this process."""
+        import torch
+
+        sums = np.bincount(self._cells, weights=losses, minlength=self.count)
+        self._together.sum(torch.from_numpy(sums))
+        means: Float64Array = sums / self._sizes
         return means
 
     def spread(self, cell_weights: Float64Array) -> Float64Array:
-        """Return the (n,) image weights that give each cell its weight."""
+        """Return the weights that give each cell its weight, of the images of this process."""
         weights: Float64Array = (cell_weights / self._sizes)[self._cells]
         return weights
 
@@ -96,20 +107,20 @@ class SoftMaximum:
     def evaluate(self, parameters: torch.Tensor, problems: Sequence[int], *, curvature: bool) -> Evaluation:
         """Return the one problem's value and gradient: one pass for the losses, one for their weights."""
         assert list(problems) == [0]
-        losses = losses_of(self.model, parameters[0])
-        tilted, log_total = self._tilt(losses)
+        means = self.cells.means(losses_of(self.model, parameters[0]))
+        tilted, log_total = self._tilt(means)
         found = self.model.evaluate(
             parameters, image_weights(self.model, self.cells.spread(tilted)), curvature=curvature
         )
-        weighted_mean = float(tilted @ self.cells.means(losses))
+        weighted_mean = float(tilted @ means)
         return replace(found, values=found.values + (self.temperature * log_total - weighted_mean))
 
     def tilt(self, losses: Float64Array) -> Float64Array:
         """Return the (M,) cell weights: prior * exp(mean / temperature), normalised."""
-        return self._tilt(losses)[0]
+        return self._tilt(self.cells.means(losses))[0]
 
-    def _tilt(self, losses: Float64Array) -> tuple[Float64Array, float]:
-        scores = np.log(self.prior) + self.cells.means(losses) / self.temperature
+    def _tilt(self, means: Float64Array) -> tuple[Float64Array, float]:
+        scores = np.log(self.prior) + means / self.temperature
         highest = scores.max()
         powers = np.exp(scores - highest)
         total = powers.sum()

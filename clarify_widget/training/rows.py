@@ -9,12 +9,14 @@ ones are standardised once into a copy, the smallest in double precision.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify_widget.arrays import check_rows
 from clarify_widget.errors import DataError
+from clarify_widget.training.distributed import Together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from clarify_widget.arrays import Float64Array, FloatArray, IntArray
+    from clarify_widget.training.distributed import Processes
 
 COPY_LIMIT = 2**24  # numbers: 64 MB in single precision; larger features are not copied
 DOUBLE_PRECISION_LIMIT = 2**21  # numbers; larger features are solved in single precision
@@ -54,30 +57,39 @@ class StandardisedFeatures:
     scale: Float64Array
 
     @classmethod
-    def of(cls, features: npt.ArrayLike | StandardisedFeatures) -> StandardisedFeatures:
+    def of(
+        cls, features: npt.ArrayLike | StandardisedFeatures, process_group: Processes = None
+    ) -> StandardisedFeatures:
         """Prepare raw features (n, d); what is prepared already is returned as it is.
 
         A float16, float32 or float64 array, memory-mapped or not, is read block by block and never copied
-        whole, unless it is small.
+        whole, unless it is small. With a `process_group`, as `train_head` takes it, these are the rows of
+        this process, standardised as those of all processes together are.
 
         Raises
         ------
         DataError
             When they are not 2-D numbers, hold NaN or infinity, or have no rows.
         """
+        together = Together.of(process_group)
+        is_prepared = isinstance(features, StandardisedFeatures)
+        together.check_same(features="prepared" if is_prepared else "raw")
         if isinstance(features, StandardisedFeatures):
+            features.check_prepared_in(together)
             return features
-        source = np.asarray(features)
-        check_rows(source[:0])
-        if not len(source):
-            raise DataError("There are no images to train on.")
-        if source.dtype not in (np.float16, np.float32, np.float64):
-            source = source.astype(np.float32)
-        inverse_length, mean, scale = _measure(source)
+        with together.agreeing():
+            source = _numbers(features)
+            inverse_length, moments = _measure(source)
         width = source.shape[1]
-        if source.size > COPY_LIMIT:
+        together.check_same(**{"The width of features": width})
+        moments = reduce(_merged, together.everyone(moments))
+        if not moments.count:
+            raise DataError("There are no images to train on.")
+        mean, scale = moments.mean, moments.scale()
+        size = moments.count * width
+        if size > COPY_LIMIT:
             return cls(source, inverse_length, mean, scale, mean, scale)
-        copy = np.empty(source.shape, np.float64 if source.size <= DOUBLE_PRECISION_LIMIT else np.float32)
+        copy = np.empty(source.shape, np.float64 if size <= DOUBLE_PRECISION_LIMIT else np.float32)
         for part in blocks(len(source), width, BLOCK_NUMBERS):
             copy[part] = (_wide(source[part]) * inverse_length[part, None] - mean) / scale
         return cls(copy, np.ones(len(source)), np.zeros(width), np.ones(width), mean, scale)
@@ -85,6 +97,14 @@ class StandardisedFeatures:
     def take(self, chosen: IntArray) -> StandardisedFeatures:
         """Return some rows, normalised as all of them together were."""
         return replace(self, source=self.source[chosen], inverse_length=self.inverse_length[chosen])
+
+    def check_prepared_in(self, together: Together) -> None:
+        """Raise DataError when other processes hold rows that were standardised by other numbers."""
+        if len(set(together.everyone((self.mean.tobytes(), self.scale.tobytes())))) > 1:
+            raise DataError(
+                "The features were standardised in each process by its own rows; make them with "
+                "StandardisedFeatures.of(features, process_group), or pass raw features."
+            )
 
     @property
     def standardised(self) -> bool:
@@ -97,7 +117,8 @@ class StandardisedFeatures:
 
 def standardise(features: FloatArray) -> tuple[FloatArray, Float64Array, Float64Array]:
     """Return all standardised rows (n, d) in one new array, and their mean and scale (d,)."""
-    inverse_length, mean, scale = _measure(features)
+    inverse_length, moments = _measure(features)
+    mean, scale = moments.mean, moments.scale()
     rows: FloatArray = (features * inverse_length[:, None].astype(features.dtype) - mean) / scale
     return rows, mean, scale
 
@@ -108,29 +129,56 @@ def blocks(n: int, width: int, numbers: int) -> Iterator[slice]:
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _measure(source: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Return inverse lengths (n,), and mean and scale (d,) of the unit-length rows.
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Of unit-length rows: how many, their mean (d,), and their squared distances from it, added up (d,)."""
 
-    Blocks are merged as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
-    computing sample variances" (1979).
+    count: int
+    mean: Float64Array
+    squares: Float64Array
+
+    def scale(self) -> Float64Array:
+        """Return the standard deviations (d,); constant columns have 1."""
+        scale: Float64Array = np.sqrt(self.squares / self.count)
+        scale[scale <= 10 * np.finfo(np.float32).eps * np.abs(self.mean)] = 1
+        scale[scale == 0] = 1
+        return scale
+
+
+def _merged(seen: _Moments, new: _Moments) -> _Moments:
+    """Return the moments of both.
+
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
+    (1979).
     """
+    if not new.count:
+        return seen
+    count = seen.count + new.count
+    distance = new.mean - seen.mean
+    squares = seen.squares + (new.squares + distance**2 * (seen.count * new.count / count))
+    return _Moments(count, seen.mean + distance * (new.count / count), squares)
+
+
+def _measure(source: npt.NDArray[Any]) -> tuple[Float64Array, _Moments]:
+    """Return the inverse lengths (n,) of rows, and the moments of the unit-length rows."""
     n, width = source.shape
     inverse_length = np.empty(n)
-    mean, squares = np.zeros(width), np.zeros(width)
+    moments = _Moments(0, np.zeros(width), np.zeros(width))
     for part in blocks(n, width, BLOCK_NUMBERS):
         rows = _wide(source[part])
         inverse_length[part] = _inverse_lengths(source, part, rows)
         rows *= inverse_length[part, None]
-        seen, size = part.start, len(rows)
-        block_mean = rows.mean(axis=0)
-        rows -= block_mean
-        distance = block_mean - mean
-        squares += np.einsum("ij,ij->j", rows, rows) + distance**2 * (seen * size / (seen + size))
-        mean += distance * (size / (seen + size))
-    scale = np.sqrt(squares / n)
-    scale[scale <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1
-    scale[scale == 0] = 1
-    return inverse_length, mean, scale
+        mean = rows.mean(axis=0)
+        rows -= mean
+        moments = _merged(moments, _Moments(len(rows), mean, np.einsum("ij,ij->j", rows, rows)))
+    return inverse_length, moments
+
+
+def _numbers(features: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return features (n, d) as an array of floats, not copied where it is one."""
+    source = np.asarray(features)
+    check_rows(source[:0])
+    return source if source.dtype in (np.float16, np.float32, np.float64) else source.astype(np.float32)
 
 
 def _inverse_lengths(source: npt.NDArray[Any], part: slice, rows: Float64Array) -> Float64Array:
