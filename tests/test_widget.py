@@ -334,6 +334,12 @@ def test_message_that_is_no_request_is_answered_too(page):
     assert not content["ok"]
 
 
+def test_asking_for_suggestions_takes_an_error_away_as_every_verb_does(page):
+    page.refused("score", class_name="oval", phrase="")
+    page.request("suggest", class_name="oval")
+    assert page.state["error"] is None
+
+
 def test_class_without_errors_says_so():
     data = planted_dataset()
     right = np.where(data.val.labels == 1, 1, 1 - data.val.labels)

@@ -723,7 +723,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _answer_suggest(self, request: Request) -> Answer:
         with self.session.lock:
             self._suggestions_asked.add(request.text("class_name"))
-            self._publish(suggestions=self._suggestions_for(self.class_name))
+            self._publish(suggestions=self._suggestions_for(self.class_name), error=None)
         self._preview()
         return {}, []
 
