@@ -8,6 +8,7 @@ were not done; a block that is in the cache already is not embedded again.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import pickle
@@ -61,6 +62,33 @@ class _Job:
     device: str | None
 
 
+@contextmanager
+def joined(address: str | None) -> Iterator[None]:
+    """Be part of a Ray cluster; a connection that there is already is used, and left as it is.
+
+    Raises
+    ------
+    ClusterError
+        When there is no cluster at the address, within a minute, or this process is part of another one.
+    MissingDependencyError
+        When Ray Data is not installed.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        _check_same_cluster(ray, address)
+        yield
+        return
+    _check_reachable(address or os.environ.get("RAY_ADDRESS"))
+    try:
+        ray.init(address=address, logging_level=logging.WARNING)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(_not_reached(address, str(error))) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 def blocks_by_workers(
     images: ImageSequence,
     models: Sequence[ImageModel | str],
@@ -78,7 +106,7 @@ def blocks_by_workers(
     ray = _ray()
     folder = Path(cache_dir).expanduser().absolute()
     content = _pickled_content(ray, images, models)
-    with _joined(ray, address), _token(folder) as token:
+    with joined(address), _token(folder) as token:
         reference = ray.put(content)
         job = _Job(reference, str(folder), token, str(Path.cwd()), batch_size, device)
         try:
@@ -199,29 +227,11 @@ def _pickled_content(ray: Any, images: ImageSequence, models: Sequence[ImageMode
     return content
 
 
-@contextmanager
-def _joined(ray: Any, address: str | None) -> Iterator[None]:
-    """Be part of the cluster; a connection of the caller's own is used and left as it is."""
-    if ray.is_initialized():
-        _check_same_cluster(ray, address)
-        yield
-        return
-    _check_reachable(address or os.environ.get("RAY_ADDRESS"))
-    try:
-        ray.init(address=address)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ClusterError(_not_reached(address, str(error))) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def _check_same_cluster(ray: Any, address: str | None) -> None:
-    joined = ray.get_runtime_context().gcs_address
-    if address not in (None, *_FOUND_BY_RAY, joined):
+    current = ray.get_runtime_context().gcs_address
+    if address not in (None, *_FOUND_BY_RAY, current):
         raise ClusterError(
-            f"This process is part of the Ray cluster {joined}; run ray.shutdown() before it joins {address}.",
+            f"This process is part of the Ray cluster {current}; run ray.shutdown() to join {address}.",
         )
 
 
