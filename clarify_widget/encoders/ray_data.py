@@ -69,7 +69,7 @@ def joined(address: str | None) -> Iterator[None]:
     Raises
     ------
     ClusterError
-        When there is no cluster at the address, within a minute, or this process is part of another one.
+        When there is no cluster at the address, or this process is part of another one.
     MissingDependencyError
         When Ray Data is not installed.
     """
@@ -163,9 +163,7 @@ def _job_rows(ray: Any, job: _Job, count: int, places: _Places) -> Iterator[Mapp
     """Run the job on the blocks of that many images and yield each worker's answer as it comes."""
     starts = range(0, max(count, 1), SHARD_ROWS)
     blocks = [{"start": start, "stop": min(start + SHARD_ROWS, count)} for start in starts]
-    context = ray.data.DataContext.get_current()
-    shown, context.enable_progress_bars = context.enable_progress_bars, False
-    try:
+    with _quiet_ray_data(ray):
         rows: Iterator[Mapping[str, Any]] = (
             ray.data.from_items(blocks, override_num_blocks=len(blocks))
             .map_batches(
@@ -179,8 +177,20 @@ def _job_rows(ray: Any, job: _Job, count: int, places: _Places) -> Iterator[Mapp
             .iter_rows()
         )
         yield from rows
+
+
+@contextmanager
+def _quiet_ray_data(ray: Any) -> Iterator[None]:
+    """Leave the bar and the words to us: Ray Data has its own of both."""
+    context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    shown, level = context.enable_progress_bars, logger.level
+    context.enable_progress_bars = False
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
     finally:
         context.enable_progress_bars = shown
+        logger.setLevel(level)
 
 
 @dataclass(frozen=True)

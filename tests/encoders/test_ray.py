@@ -54,8 +54,8 @@ def cached(images, models, folder, **engine):
     return embed_to_cache(images, models, folder, batch_size=2, progress=False, **engine)
 
 
-def with_workers(images, models, folder):
-    return cached(images, models, folder, engine="ray", workers=2)
+def with_workers(images, models, folder, workers=1):
+    return cached(images, models, folder, engine="ray", workers=workers)
 
 
 class Slow:
@@ -92,7 +92,7 @@ def test_killed_worker_leaves_the_bytes_of_an_undisturbed_run(photos, tmp_path):
 
     killer = Thread(target=kill, daemon=True)
     killer.start()
-    together = with_workers(images, [Slow(0.3, workers)], tmp_path / "together")
+    together = with_workers(images, [Slow(0.3, workers)], tmp_path / "together", workers=2)
     killer.join()
     assert len(killed) == 1
     assert len(list(workers.iterdir())) == 3
@@ -133,6 +133,16 @@ def test_what_fails_on_a_worker_is_the_error_of_one_machine(photos, tmp_path):
 def test_folder_that_workers_cannot_write_to_is_a_cache_error(photos, tmp_path):
     (tmp_path / "cache").write_text("a file, not a folder")
     with pytest.raises(CacheError, match="cannot be kept in"):
+        with_workers(ImageList(photos(3)), [Slow(0, tmp_path)], tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_that_end_are_a_cluster_error(photos, tmp_path, monkeypatch):
+    def crash(*_):
+        raise ray.exceptions.WorkerCrashedError
+
+    monkeypatch.setattr(ray_data, "_job_rows", crash)
+    with pytest.raises(ClusterError, match="The workers stopped: The worker died unexpectedly"):
         with_workers(ImageList(photos(3)), [Slow(0, tmp_path)], tmp_path / "cache")
 
 
