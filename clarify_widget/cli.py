@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clarify_widget.errors import ClarifyError, MissingDependencyError
+from clarify_widget.errors import ClarifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ _SOURCE = (
     f"{', '.join(f'{kind}:PATH' for kind in _READ)}. A frame is a CSV file with the columns image "
     "(paths from its folder), label and, where they are known, split and group"
 )
+_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 EXAMPLES = """\
 clarify-widget embed sprites --save session
@@ -35,19 +37,34 @@ clarify-widget report session report.html
 """
 """The whole loop; they are run in this order by a test."""
 
+MORE_EXAMPLES = """\
+clarify-widget embed folder:photos --encoder ViT-L-14/openai --cache rows --save session
+clarify-widget embed imagenet:ILSVRC2012 --v2 imagenetv2 --classes "cauliflower,golf ball" --save session
+clarify-widget embed folder:/data/photos --cache /data/rows --engine ray --address 10.0.0.1:6379
+clarify-widget score frame:photos.csv dog "grass, not sand" --cache rows
+clarify-widget suggest waterbirds:waterbirds --cache rows --device cuda
+clarify-widget retrain session --annotations kept.json --objective worst_slice --weights weights.csv
+clarify-widget report session report.html --device cpu
+"""
+"""For data that a test does not have; it checks that they are understood."""
+
 _EXIT = """\
 exit status: 0 when it went well, 1 when something about the data, phrases or files did not (one line on the
-standard error says what), 2 when the command was not understood."""
+standard error says what), 2 when the command was not understood, 130 when it was interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    _check(parser, asked)
+    progress = asked.progress = _Progress()
     try:
         answer = asked.verb(asked)
     except (ClarifyError, OSError) as error:
-        print(f"clarify-widget: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return 1
+        return progress.fail(str(error), 1)
+    except KeyboardInterrupt:
+        return progress.fail(_interrupted(asked), _INTERRUPTED)
     print(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
     return 0
 
@@ -60,7 +77,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    _add(verbs, "embed", _embed, "embed the images, train the first head and say how right it is")
+    embed = _add(verbs, "embed", _embed, "embed the images, train the first head and say how right it is")
+    embed.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        help="ray: embed with the workers of a Ray cluster, into --cache on storage that all of them see "
+        "(default: local, this machine alone)",
+    )
+    embed.add_argument(
+        "--address", help="of the Ray cluster, such as 10.0.0.1:6379 (default: the one of this machine)"
+    )
+    embed.add_argument(
+        "--workers",
+        type=_at_least_one,
+        metavar="N",
+        help="Ray workers (default: one a GPU, or one a machine)",
+    )
     score = _add(verbs, "score", _score, "score phrases on the images of a class that it gets wrong")
     score.add_argument("class_name", metavar="CLASS")
     score.add_argument("phrases", metavar="PHRASE", nargs="+")
@@ -83,16 +115,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(verbs: Any, name: str, verb: Callable[[argparse.Namespace], Json], help_: str) -> Any:
     """Add a verb with what all of them take."""
-    examples = [line for line in EXAMPLES.splitlines() if line.startswith(f"clarify-widget {name} ")]
+    start = f"clarify-widget {name} "
+    examples = [line for line in (EXAMPLES + MORE_EXAMPLES).splitlines() if line.startswith(start)]
     parser = verbs.add_parser(
         name,
         help=help_,
         description=f"{help_[0].upper()}{help_[1:]}.",
-        epilog=f"example:\n{_indented(*examples)}\n\n{_EXIT}",
+        epilog=f"examples:\n{_indented(*examples)}\n\n{_EXIT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(verb=verb)
+    parser.set_defaults(verb=verb, engine="local", address=None, workers=None)
     parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "--classes",
+        type=_names,
+        metavar="NAME,NAME",
+        help="of imagenet: the classes to read, by WordNet ID or name (default: all 1,000)",
+    )
+    parser.add_argument(
+        "--v2", type=Path, metavar="PATH", help="of imagenet: the folder of ImageNet-V2, the test split"
+    )
     parser.add_argument(
         "--encoder", help="a name as encoders.load takes it (default: demo, or the saved one)"
     )
@@ -100,6 +142,19 @@ def _add(verbs: Any, name: str, verb: Callable[[argparse.Namespace], Json], help
     parser.add_argument("--device", help="cpu or cuda (default: what there is)")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="save the session when it is done")
     return parser
+
+
+def _check(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    """End with status 2 where options do not belong together."""
+    kind = asked.source.partition(":")[0]
+    if (asked.classes, asked.v2) != (None, None) and kind != "imagenet":
+        parser.error("--classes and --v2 are of imagenet:PATH")
+    if asked.engine == "local" and (asked.address, asked.workers) != (None, None):
+        parser.error("--address and --workers are of a Ray cluster: give --engine ray with them")
+    if asked.engine == "ray" and asked.cache is None:
+        parser.error("--engine ray needs --cache FOLDER, on storage that all workers see")
+    if asked.engine == "ray" and asked.source not in _DRAWN and kind not in _READ:
+        parser.error("--engine ray embeds a data set; a saved session has its embeddings already")
 
 
 def _embed(asked: argparse.Namespace) -> Json:
@@ -170,21 +225,43 @@ def _session(asked: argparse.Namespace) -> Session:
     """Return the fitted session that a verb is about."""
     from clarify_widget.session import Session
 
-    dataset = _dataset(asked.source)
+    dataset = _dataset(asked)
     if dataset is None:
-        return Session.load(asked.source, encoder=asked.encoder)
+        return Session.load(asked.source, encoder=asked.encoder, cache_dir=asked.cache, device=asked.device)
     session = Session(dataset, asked.encoder or "demo", cache_dir=asked.cache, device=asked.device)
-    session.fit(_progress)
+    if asked.engine == "ray":
+        _embed_by_workers(session, asked)
+    session.fit(asked.progress.show)
     return session
 
 
-def _dataset(source: str) -> Dataset | None:
+def _embed_by_workers(session: Session, asked: argparse.Namespace) -> None:
+    """Put the rows that the session will look for into its cache folder."""
+    from clarify_widget.encoders import OpenClipEncoder, embed_to_cache
+    from clarify_widget.encoders.ray_data import joined
+
+    encoder = session.encoder
+    assert isinstance(encoder, OpenClipEncoder)  # as everything that has a name is
+    with redirect_stdout(sys.stderr), joined(asked.address):  # Ray prints what its machines say
+        for split in session.dataset.splits():
+            if split.images is not None:
+                embed_to_cache(
+                    split.images,
+                    [asked.encoder or "demo"],
+                    asked.cache,
+                    device=encoder.device.type,  # rows of another kind of device would not be found
+                    engine="ray",
+                    workers=asked.workers,
+                )
+
+
+def _dataset(asked: argparse.Namespace) -> Dataset | None:
     """Return the data set of that kind; None for the folder of a session."""
     from clarify_widget import datasets
 
-    kind, _, path = source.partition(":")
-    if source in _DRAWN:
-        drawn: Dataset = getattr(datasets, source)()
+    kind, _, path = asked.source.partition(":")
+    if asked.source in _DRAWN:
+        drawn: Dataset = getattr(datasets, asked.source)()
         return drawn
     if kind not in _READ or not path:
         return None
@@ -192,32 +269,54 @@ def _dataset(source: str) -> Dataset | None:
         return datasets.from_folder(path)
     if kind == "frame":
         return _frame(Path(path))
+    if kind == "imagenet":
+        return datasets.imagenet(path, v2=asked.v2, classes=asked.classes)
     read: Dataset = getattr(datasets, kind)(path)
     return read
 
 
 def _frame(path: Path) -> Dataset:
-    from clarify_widget.datasets import from_dataframe
+    from clarify_widget.datasets.frames import from_dataframe, read_csv
 
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingDependencyError("A CSV file is read with pandas: pip install pandas.") from error
-    frame = pd.read_csv(path)
-    split, group = (column if column in frame.columns else None for column in ("split", "group"))
-    return from_dataframe(frame, image="image", split=split, group=group, root=path.parent, name=path.stem)
+    table = read_csv(path)
+    split, group = (column if column in table.columns else None for column in ("split", "group"))
+    return from_dataframe(table, image="image", split=split, group=group, root=path.parent, name=path.stem)
 
 
 def _saved(session: Session, asked: argparse.Namespace) -> Json:
     return {"session": None if asked.save is None else str(session.save(asked.save))}
 
 
-def _progress(what: str, done: float) -> None:
-    print(f"\r{done:4.0%} {what}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)  # noqa: T201
+class _Progress:
+    """One line on the standard error that is written over."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def show(self, what: str, done: float) -> None:
+        """Say what is done, and how much of it: 0..1."""
+        self._open = done < 1
+        print(f"\r{done:4.0%} {what}", end="" if self._open else "\n", file=sys.stderr, flush=True)  # noqa: T201
+
+    def fail(self, reason: str, status: int) -> int:
+        """Say why it ends, on a line of its own, and return the exit status."""
+        start = "\n" if self._open else ""
+        print(f"{start}clarify-widget: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201
+        return status
+
+
+def _interrupted(asked: argparse.Namespace) -> str:
+    if asked.cache is None:
+        return "interrupted; with --cache FOLDER, images that were embedded are not embedded again"
+    return f"interrupted; what was embedded is in {asked.cache}, and the same command goes on from there"
 
 
 def _indented(*lines: str) -> str:
     return "\n".join(f"  {line}" for text in lines for line in text.splitlines())
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _at_least_one(text: str) -> int:

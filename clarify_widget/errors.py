@@ -35,6 +35,10 @@ class CacheError(ClarifyError, OSError):
     """A cache folder that cannot be written to: read-only, full or not a folder."""
 
 
+class ClusterError(ClarifyError, RuntimeError):
+    """Workers on other machines that cannot be reached, or that fail again and again."""
+
+
 class ImageReadError(ClarifyError, OSError):
     """An image that is missing, truncated or not an image."""
 

@@ -6,13 +6,16 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from safetensors.numpy import load_file
 
 import clarify_widget as cw
 from clarify_widget import cli
@@ -90,6 +93,7 @@ def test_what_it_answers_is_what_a_session_says(loop):
         (("embed", "nowhere"), "nowhere is not a saved session"),
         (("embed", "waterbirds:nowhere"), "There is no nowhere/metadata.csv"),
         (("embed", "frame:nowhere.csv"), "nowhere.csv"),
+        (("score", "session", "square", "red", "--device", "gpu"), "The device 'gpu' cannot be used"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_status_1(loop, arguments, said):
@@ -102,7 +106,19 @@ def test_what_goes_wrong_is_one_line_and_status_1(loop, arguments, said):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("look",), ("score", "sprites"), ("suggest", "sprites", "-k", "0")]
+    "arguments",
+    [
+        (),
+        ("look",),
+        ("score", "sprites"),
+        ("suggest", "sprites", "-k", "0"),
+        ("embed", "sprites", "--classes", "golf ball"),
+        ("score", "folder:photos", "dog", "grass", "--v2", "imagenetv2"),
+        ("embed", "sprites", "--workers", "2"),
+        ("embed", "sprites", "--engine", "ray"),
+        ("embed", "session", "--engine", "ray", "--cache", "rows"),
+        ("score", "sprites", "square", "red", "--engine", "ray"),
+    ],
 )
 def test_what_is_not_understood_is_status_2(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
@@ -112,12 +128,70 @@ def test_what_is_not_understood_is_status_2(capsys, arguments):
 
 
 @pytest.mark.parametrize("verb", ["embed", "score", "suggest", "retrain", "report"])
-def test_every_verb_has_help_with_its_example_and_the_exit_status(capsys, verb):
+def test_every_verb_has_help_with_examples_that_are_understood_and_the_exit_status(capsys, monkeypatch, verb):
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])
     shown = capsys.readouterr().out
-    assert f"  clarify-widget {verb} " in shown
     assert "exit status: 0 when" in shown
+    examples = re.findall(rf"^  clarify-widget ({verb} .*)$", shown, flags=re.MULTILINE)
+    assert len(examples) >= 2
+    asked = []
+    monkeypatch.setattr(cli, f"_{verb}", lambda given: asked.append(given) or {})
+    assert [cli.main(shlex.split(example)) for example in examples] == [0] * len(examples)
+    assert len(asked) == len(examples)
+
+
+def test_a_saved_session_takes_a_device_and_a_cache(loop, monkeypatch):
+    opened = {}
+
+    def load(source, **options):
+        opened.update(options, source=source)
+        raise cw.errors.SavedSessionError("seen")
+
+    monkeypatch.setattr(cw.Session, "load", load)
+    arguments = ["score", "session", "square", "red", "--device", "cpu", "--cache", "rows"]
+    assert cli.main(arguments) == 1
+    assert opened == {"source": "session", "encoder": None, "device": "cpu", "cache_dir": Path("rows")}
+    monkeypatch.undo()
+    session = cw.Session.load(loop[0] / "session", device="cpu", cache_dir=loop[0] / "rows")
+    assert session.encoder.device.type == "cpu"
+
+
+def test_imagenet_is_read_with_the_classes_and_the_test_split_that_are_asked_for(monkeypatch):
+    read = {}
+
+    def imagenet(root, **options):
+        read.update(options, root=root)
+        raise cw.errors.DataError("seen")
+
+    monkeypatch.setattr(cw.datasets, "imagenet", imagenet)
+    arguments = ["embed", "imagenet:there", "--classes", "n07715103, golf ball", "--v2", "v2"]
+    assert cli.main(arguments) == 1
+    assert read == {"root": "there", "classes": ["n07715103", "golf ball"], "v2": Path("v2")}
+
+
+def test_interrupted_command_is_one_line_and_status_130_and_goes_on_from_its_cache(loop, tmp_path):
+    """The line of progress says that the first images are embedded; there Ctrl-C is pressed."""
+    arguments = ("embed", "sprites", "--cache", "rows")
+    with subprocess.Popen(
+        [sys.executable, "-m", "clarify_widget.cli", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        shown = process.stderr.read(1)  # what is written first is progress
+        process.send_signal(signal.SIGINT)
+        answered, rest = process.communicate()
+    *progress, line = (shown + rest).strip().splitlines()
+    assert process.returncode == 130
+    assert answered == ""
+    assert all("Embedding" in text for text in progress)
+    assert line.startswith("clarify-widget: interrupted; what was embedded is in rows")
+    kept = sum(len(load_file(path)["rows"]) for path in (tmp_path / "rows").rglob("*.safetensors"))
+    assert 0 < kept < 2000
+    assert answer(tmp_path, *arguments) == loop[1]["embed"] | {"session": None}
 
 
 def test_a_table_of_images_is_read_from_its_own_folder_and_progress_is_on_stderr(tmp_path):
@@ -160,5 +234,13 @@ def test_the_loop_runs_on_photographs_of_waterbirds(tmp_path):
 
 
 def test_the_installed_command_is_this_one():
-    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-    assert '[project.scripts]\nclarify-widget = "clarify_widget.cli:main"\n' in project
+    """`make test` installs it; PYTHONPATH makes it run the code of this checkout."""
+    ended = subprocess.run(
+        [Path(sysconfig.get_path("scripts")) / "clarify-widget", "score", "nowhere", "square", "red"],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("clarify-widget: nowhere is not a saved session")

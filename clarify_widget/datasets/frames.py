@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,10 @@ from clarify_widget.datasets.arrays import from_arrays
 from clarify_widget.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
     from clarify_widget.datasets.dataset import Dataset
 
 
@@ -114,3 +120,53 @@ def _stacked(column: Any, name: str) -> Any:
 
 def _below(root: str | os.PathLike[str], image: Any) -> Any:
     return Path(root) / image if isinstance(image, (str, os.PathLike)) else image
+
+
+@dataclass(frozen=True, eq=False)
+class CsvTable:
+    """The columns of a CSV file, as `from_dataframe` takes them."""
+
+    values: Mapping[str, npt.NDArray[Any]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names in the file's first line."""
+        return tuple(self.values)
+
+    def __getitem__(self, column: str) -> npt.NDArray[Any]:
+        """Return one column."""
+        return self.values[column]
+
+
+def read_csv(path: str | os.PathLike[str]) -> CsvTable:
+    """Read a CSV file whose first line has the names of its columns.
+
+    A column of whole numbers becomes numbers; any other stays text, with None where nothing is written.
+
+    Raises
+    ------
+    DataError
+        When a line has more or fewer cells than the first, or the file is not text.
+    OSError
+        When there is no such file.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a CSV file: {error}.") from error
+    names = lines[0][1] if lines else []
+    rows = lines[1:]
+    for number, row in rows:
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}, row {number}: expected {len(names)} cells, one a column; got {len(row)}."
+            )
+    cells = zip(*(row for _, row in rows), strict=True) if rows else ([] for _ in names)
+    return CsvTable({name: _typed(column) for name, column in zip(names, cells, strict=True)})
+
+
+def _typed(cells: Sequence[str]) -> npt.NDArray[Any]:
+    if cells and all(cell.isdecimal() and str(int(cell)) == cell for cell in cells):
+        return np.array(cells, dtype=np.int64)
+    return np.array([cell or None for cell in cells], dtype=object)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify_widget.encoders.inputs import ImageInputs, default_device, precision, weights_digest
+from clarify_widget.encoders.inputs import ImageInputs, precision, usable_device, weights_digest
 from clarify_widget.errors import EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def load_backbone(name: str | Backbone, *, device: str | None = None) -> Backbon
             f"weights elsewhere and load '{package}:{architecture}@/path/weights.safetensors'."
         ) from error
     full_name = name if path is None else f"{package}:{architecture}@{path.absolute()}"
-    return Backbone(model, preprocess, name=full_name, device=device or default_device())
+    return Backbone(model, preprocess, name=full_name, device=usable_device(device))
 
 
 def _timm(architecture: str, weights: Path | None) -> tuple[torch.nn.Module, Any]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clarify_widget.encoders.backbones import load_backbone
 from clarify_widget.encoders.base import Encoder, phrase_parts, template_of
 from clarify_widget.encoders.cache import EmbeddingCache
+from clarify_widget.encoders.loading import load
 from clarify_widget.encoders.pipeline import Pass
 from clarify_widget.errors import DataError, EncoderError, PhraseError
 
@@ -133,61 +135,144 @@ def embed_with(
 
 def embed_to_cache(
     images: ImageSequence,
-    models: Sequence[ImageModel],
+    models: Sequence[ImageModel | str],
     cache_dir: str | os.PathLike[str],
     *,
     batch_size: int | None = None,
     progress: bool = True,
+    device: str | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
 ) -> CachedImages:
     """Put the rows of images into a cache folder, in memory that does not grow with their number.
 
-    What was cached before, by a run that was killed too, is not done again. `embed_images`, and a Session
-    with the same `cache_dir`, then find every row there.
+    What was cached before, by a run that was killed or by the other engine, is not done again.
+    `embed_images`, and a Session with the same `cache_dir`, then find every row there.
 
     Parameters
     ----------
     images
         n images: a split's `images`, or an `ImageList` of paths.
     models
-        Encoders and backbones, as `encoders.load` and `encoders.load_backbone` return them.
+        Encoders and backbones, or their names as `encoders.load` and `encoders.load_backbone` take them.
     cache_dir
         The folder; several processes may share it.
     batch_size
         As for `embed_images`.
     progress
         Whether to show a bar with rate and time left, in a terminal or a notebook.
+    device
+        Where models that are given by name run; by default the GPU when torch finds one, else the CPU.
+    engine
+        "local": this process. "ray": the workers of a Ray cluster, each with models of its own, which write
+        the same shards and manifest. The folder must then be on storage that this machine and all workers
+        see under one path, and that keeps file locks between them. Models given by name are loaded by each
+        worker, others are sent to it. A worker that is killed is replaced and its images are done again.
+    address
+        Of the Ray cluster, such as "10.0.0.1:6379"; by default the one that this process or machine is part
+        of, else one of this machine alone is started for the time.
+    workers
+        How many Ray workers; by default one for each GPU, or for each machine where there are no GPUs.
 
     Raises
     ------
     CacheError
-        When rows must be written to the folder and cannot: it is read-only, full or no folder. Shards that
-        were written stay.
+        When rows must be written to the folder and cannot: it is read-only, full, no folder, or a worker
+        does not see it. Shards that were written stay.
     EncoderError
-        When a model answers with another shape or with NaN.
+        When a model cannot be loaded, or answers with another shape or with NaN.
+    ClusterError
+        When the Ray cluster cannot be joined or its workers fail.
+    MissingDependencyError
+        When the engine is "ray" and Ray Data is not installed.
+    DataError
+        When there is no model or no such engine, or images or models cannot be sent to workers.
     """
     from tqdm.auto import tqdm
 
-    caches = _caches(models, cache_dir)
+    _check_models(models)
+    _check_engine(engine, address, workers)
+    with tqdm(total=len(images), unit=" images", desc="Embedding", disable=not progress) as bar:
+        if engine == "local":
+            loaded = [load_model(model, device) for model in models]
+            caches = [EmbeddingCache(cache_dir, model) for model in loaded]
+
+            def show(done: int, _of: int) -> None:
+                bar.update(done - bar.n)
+
+            return embed_into(caches, loaded, images, batch_size, show)
+        from clarify_widget.encoders.ray_data import blocks_by_workers
+
+        parts = {}
+        for start, part in blocks_by_workers(
+            images,
+            models,
+            cache_dir,
+            batch_size=batch_size,
+            device=device,
+            address=address,
+            workers=workers,
+        ):
+            parts[start] = part
+            bar.update(part.images + len(part.unreadable))
+        return _together([parts[start] for start in sorted(parts)])
+
+
+def embed_into(
+    caches: Sequence[EmbeddingCache | None],
+    models: Sequence[ImageModel],
+    images: ImageSequence,
+    batch_size: int | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CachedImages:
+    """Put the rows of images into one cache a model; for the errors see `embed_to_cache`."""
     kept = 0
     unreadable: list[UnreadableImage] = []
-    with tqdm(total=len(images), unit=" images", desc="Embedding", disable=not progress) as bar:
-
-        def show(done: int, _of: int) -> None:
-            bar.update(done - bar.n)
-
-        one_pass = Pass(models, images, caches, batch_size, show, rows_of_answer)
-        for block in one_pass.blocks():
-            kept += len(block.kept)
-            unreadable += block.unreadable
+    one_pass = Pass(models, images, caches, batch_size, progress, rows_of_answer)
+    for block in one_pass.blocks():
+        kept += len(block.kept)
+        unreadable += block.unreadable
     folders = tuple(cache.folder for cache in caches if cache is not None)
     return CachedImages(folders, kept, one_pass.opened, tuple(unreadable))
+
+
+def load_model(model: ImageModel | str, device: str | None) -> ImageModel:
+    """Return the encoder or backbone of a name; one that is loaded passes through."""
+    if not isinstance(model, str):
+        return model
+    is_backbone = model.startswith(("timm:", "torchvision:"))
+    return load_backbone(model, device=device) if is_backbone else load(model, device=device)
+
+
+def _together(parts: Sequence[CachedImages]) -> CachedImages:
+    """Return what neighbouring blocks of one list of images make together."""
+    return CachedImages(
+        parts[0].folders,
+        sum(part.images for part in parts),
+        sum(part.computed for part in parts),
+        tuple(image for part in parts for image in part.unreadable),
+    )
+
+
+def _check_models(models: Sequence[ImageModel | str]) -> None:
+    if not models:
+        raise DataError("There is no model to embed images with; give at least one.")
+
+
+def _check_engine(engine: str, address: str | None, workers: int | None) -> None:
+    if engine not in ("local", "ray"):
+        raise DataError(f"There is no engine {engine!r}; give 'local' or 'ray'.")
+    if engine == "local" and (address, workers) != (None, None):
+        raise DataError("address and workers are of a Ray cluster; give engine='ray' with them.")
+    if workers is not None and workers < 1:
+        raise DataError(f"workers must be 1 or more; got {workers}.")
 
 
 def _caches(
     models: Sequence[ImageModel], cache_dir: str | os.PathLike[str] | None
 ) -> list[EmbeddingCache | None]:
-    if not models:
-        raise DataError("There is no model to embed images with; give at least one.")
+    _check_models(models)
     return [None if cache_dir is None else EmbeddingCache(cache_dir, model) for model in models]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clarify_widget.errors import EncoderError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -76,6 +78,23 @@ class ImageInputs:
             moved = self._normalise(moved.permute(0, 3, 1, 2).float().div_(255))
         layout = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
         return moved.contiguous(memory_format=layout)
+
+
+def usable_device(device: str | None) -> str:
+    """Return the device, or the default for None; raises EncoderError when torch cannot use it."""
+    import torch
+
+    if device is None:
+        return default_device()
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise EncoderError(
+            f"The device {device!r} cannot be used: {reason}. Give another one, or none for "
+            f"{default_device()!r}."
+        ) from error
+    return device
 
 
 def default_device() -> str:

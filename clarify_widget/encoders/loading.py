@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from clarify_widget.encoders.hub import cache_only, cached_models, why_offline
-from clarify_widget.encoders.inputs import default_device
+from clarify_widget.encoders.inputs import usable_device
 from clarify_widget.errors import EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _load_open_clip(
         image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False),
         tokenizer,
         name=recipe.name,
-        device=device or default_device(),
+        device=usable_device(device),
     )
 
 

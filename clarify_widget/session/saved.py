@@ -213,12 +213,20 @@ def holds_session(folder: Path) -> bool:
     return (folder / INDEX).exists()
 
 
-def load_session(folder: Path, *, dataset: Dataset | None, encoder: str | Encoder | None) -> Session:
+def load_session(
+    folder: Path,
+    *,
+    dataset: Dataset | None,
+    encoder: str | Encoder | None,
+    cache_dir: str | Path | None = None,
+    device: str | None = None,
+) -> Session:
     """Open the folder that `save_session` wrote; see `Session.load`."""
     description = _read_description(folder)
     with _damage_in(folder):
         restored = _dataset(description, folder, dataset)
-        session = Session(restored, _encoder(description, encoder), l2=float(description["l2"]))
+        loaded = _encoder(description, encoder, device)
+        session = Session(restored, loaded, cache_dir=cache_dir, l2=float(description["l2"]))
         if description["head"] is not None:
             session.head = LinearHead.load(folder / description["head"])
         session.fit()
@@ -423,15 +431,15 @@ def _given_images(name: str, saved: Json, arrays: Arrays, given: Dataset) -> Ima
     return split.images.take(kept)
 
 
-def _encoder(description: Json, given: str | Encoder | None) -> str | Encoder:
+def _encoder(description: Json, given: str | Encoder | None, device: str | None) -> Encoder:
     if given is None:
         try:
-            return encoders.load(description["encoder"])
+            return encoders.load(description["encoder"], device=device)
         except EncoderError as error:
             raise SavedSessionError(
                 f"The session was made with another encoder; pass encoder=. {error}"
             ) from error
-    loaded = encoders.load(given)
+    loaded = encoders.load(given, device=device)
     if loaded.name != description["encoder"]:
         raise SavedSessionError(
             f"The session was made with the encoder {description['encoder']!r}; got {loaded.name!r}, "

@@ -1271,6 +1271,8 @@ class Session:
         *,
         dataset: Dataset | None = None,
         encoder: str | Encoder | None = None,
+        cache_dir: str | Path | None = None,
+        device: str | None = None,
     ) -> Session:
         """Open a saved session.
 
@@ -1282,6 +1284,10 @@ class Session:
             The data set with its images; without it, images are opened from the paths that were saved.
         encoder
             The encoder, when it was an object rather than a name that `encoders.load` knows.
+        cache_dir
+            Where embeddings of images that come later, those of a pool, are kept between runs.
+        device
+            Where a named encoder runs, "cpu" or "cuda"; None chooses.
 
         Raises
         ------
@@ -1290,7 +1296,7 @@ class Session:
         """
         from clarify_widget.session.saved import load_session
 
-        return load_session(Path(path), dataset=dataset, encoder=encoder)
+        return load_session(Path(path), dataset=dataset, encoder=encoder, cache_dir=cache_dir, device=device)
 
     def restore(
         self,

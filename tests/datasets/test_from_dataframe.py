@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import re
+import sys
+
 import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from clarify_widget.datasets import from_dataframe
+from clarify_widget.datasets.frames import read_csv
 from clarify_widget.errors import DataError
 
 N = 20
@@ -96,3 +103,50 @@ def test_what_does_not_fit_is_one_clear_error(frame, arguments, message):
 def test_a_table_without_images_or_rows_says_so(frame):
     with pytest.raises(DataError, match="Give images, embeddings or features"):
         from_dataframe(frame, label="kind")
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=5)
+NAMES = st.lists(CELL.filter(bool), min_size=1, max_size=4, unique=True)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), names=NAMES)
+def test_csv_file_is_read_as_pandas_reads_text(tmp_path, data, names):
+    row = st.lists(st.one_of(CELL.filter(bool), st.integers(0, 99).map(str)), min_size=len(names))
+    rows = data.draw(st.lists(row.map(lambda cells: cells[: len(names)]), min_size=1, max_size=5))
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([names, *rows])
+    expected = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path)
+    assert list(table.columns) == list(expected.columns)
+    for name in names:
+        assert [str(cell) for cell in table[name]] == expected[name].tolist()
+        assert (table[name].dtype == np.int64) == all(
+            re.fullmatch("0|[1-9][0-9]*", c) for c in expected[name]
+        )
+
+
+def test_csv_file_needs_no_pandas_and_keeps_classes_called_none(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    lines = ["image,label,split", *(f"{row}.png,{['None', 'NA'][row % 2]},{row % 2}" for row in range(8))]
+    (tmp_path / "table.csv").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    table = read_csv(tmp_path / "table.csv")
+    assert table["split"].tolist() == [0, 1] * 4
+    assert from_dataframe(table, image="image").class_names == ("NA", "None")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"image,label\na.png,dog\nb.png\n", "row 3: expected 2 cells, one a column; got 1"),
+        (b"image,label\na.png,dog,brown\n", "row 2: expected 2 cells, one a column; got 3"),
+        (b"\xff\xd8\xff\xe0", "is not a CSV file"),
+        (b"", "image='image' is not a column of the table; it has []"),
+        (b"image,label\na.png,\nb.png,dog\n", "labels are missing in 1 rows, the first at row 0"),
+    ],
+)
+def test_csv_file_that_does_not_fit_is_one_error(tmp_path, content, said):
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(said)):
+        from_dataframe(read_csv(tmp_path / "table.csv"), image="image")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import random
@@ -22,7 +21,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from clarify_widget.datasets import ImageList
-from clarify_widget.encoders import cache as cache_module
 from clarify_widget.encoders import embed_images, embed_to_cache, embed_with, pipeline
 from clarify_widget.errors import CacheError
 
@@ -139,16 +137,6 @@ def test_damaged_blocks_never_give_wrong_rows(mean_colour, photos, tmp_path_fact
     assert encoded(encoder, images, folder)[1] == 0
 
 
-def test_full_disk_is_one_error_that_leaves_no_half_shard(mean_colour, photos, tmp_path, monkeypatch):
-    def full(_handle):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(cache_module.os, "fsync", full)
-    with pytest.raises(CacheError, match="No space left on device"):
-        encoded(mean_colour(fingerprint="a"), ImageList(photos(3)), tmp_path / "cache")
-    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == ["lock"]
-
-
 def test_folder_that_cannot_be_written_to_is_an_error_before_any_image_is_opened(
     mean_colour, photos, tmp_path
 ):
@@ -157,21 +145,6 @@ def test_folder_that_cannot_be_written_to_is_an_error_before_any_image_is_opened
     with pytest.raises(CacheError, match="cannot be kept in"):
         encoded(encoder, ImageList(photos(3)), tmp_path / "cache")
     assert encoder.seen == 0
-
-
-def test_read_only_folder_with_every_row_is_read(mean_colour, photos, tmp_path, monkeypatch):
-    images = ImageList(photos(3))
-    first, _ = encoded(mean_colour(fingerprint="a"), images, tmp_path / "cache")
-
-    def read_only(_self):
-        raise CacheError("read-only")
-
-    monkeypatch.setattr(cache_module.EmbeddingCache, "_writing", read_only)
-    again, looked = encoded(mean_colour(fingerprint="a"), images, tmp_path / "cache")
-    assert looked == 0
-    assert np.array_equal(first, again)
-    with pytest.raises(CacheError):
-        encoded(mean_colour(fingerprint="b"), images, tmp_path / "cache")
 
 
 def test_manifest_lists_every_shard_and_what_it_holds(mean_colour, photos, tmp_path, monkeypatch):

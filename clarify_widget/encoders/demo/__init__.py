@@ -24,5 +24,6 @@ def load_demo(device: str | None = None) -> DemoEncoder:
         128-dimensional unit rows for images and texts, and `unknown_words(text)`.
     """
     from clarify_widget.encoders.demo.encoder import DemoEncoder
+    from clarify_widget.encoders.inputs import usable_device
 
-    return DemoEncoder(device=device or "cpu")
+    return DemoEncoder(device=usable_device(device or "cpu"))
