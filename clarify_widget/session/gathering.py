@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.arrays import stays_in_file, whole_numbers
-from clarify_widget.datasets.images import ImageList
+from clarify_widget.datasets.images import ImageList, reduced_image
 from clarify_widget.errors import DataError
 from clarify_widget.session.phrases import embeddings_of
 from clarify_widget.session.reviewing import Decision
@@ -152,12 +152,23 @@ class Gathering:
         )
         return Hits(phrase.strip(), tuple(hits)[:k])
 
-    def image(self, row: int) -> PIL.Image.Image:
-        """Open one image of the pool; DataError when it has none."""
+    def image(self, row: int, *, least_side: int | None = None) -> PIL.Image.Image:
+        """Open one image of the pool; `least_side` as in `Session.image`; DataError when it has none."""
         self._check([row])
-        if self.pool.images is None:
+        images = self.pool.images
+        if images is None:
             raise DataError(f"{self.pool.name} has no images, only rows; pass images= to see them.")
-        return self.pool.images[row]
+        return images[row] if least_side is None else reduced_image(images, row, least_side)
+
+    def image_name(self, row: int) -> str:
+        """Return what people call an image; DataError when there is no such row."""
+        self._check([row])
+        return self.pool.name_of(row)
+
+    def image_path(self, row: int) -> str | None:
+        """Return the path of an image that is a file; None for one that is not."""
+        path = getattr(self.pool.images, "path", None)
+        return None if path is None else path(row)
 
     def accept(self, rows: Iterable[int], class_name: str) -> None:
         """Say that rows show a class; a row that was rejected, or of another class, is that no more.

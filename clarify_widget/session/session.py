@@ -12,6 +12,7 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.arrays import whole_numbers
 from clarify_widget.concepts import Annotation, Annotations
+from clarify_widget.datasets.images import reduced_image
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import CellAccuracy
@@ -1198,8 +1199,7 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
-        reduced = None if least_side is None else getattr(part.images, "reduced", None)
-        return part.images[index] if reduced is None else reduced(index, least_side)
+        return part.images[index] if least_side is None else reduced_image(part.images, index, least_side)
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""
