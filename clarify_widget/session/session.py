@@ -545,6 +545,9 @@ class Session:
     ) -> Gathering:
         """Open unlabelled images, to find more of what the training set lacks.
 
+        What was decided before about the same images is known again: a folder or file by its path, rows in
+        memory by what they are. `ClarifyWidget.review_pool` shows the pool.
+
         Parameters
         ----------
         source, images, column
