@@ -42,7 +42,7 @@ export function decisionBar(
   const undo = button("pool-undo", "undo", words.undo, () => void requests.undo());
   const root = h(
     "div",
-    { class: "cw-row-of-buttons", role: "group" },
+    { class: "cw-row-of-buttons" },
     h("span", { class: "cw-pool-accept" }, accepting, classes),
     rejecting,
     undo,
