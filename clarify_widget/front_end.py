@@ -29,6 +29,11 @@ def packed_module() -> str:
     return _UNPACK % base64.b64encode(packed).decode("ascii")
 
 
+def panels() -> bytes:
+    """Return the module with the panels that a page asks for when one is first opened."""
+    return (STATIC / "panels.js").read_bytes()
+
+
 def styles() -> str:
     """Return the style sheet."""
     return (STATIC / "widget.css").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from clarify_widget.arrays import IntArray
+    from clarify_widget.datasets.dataset import ImageSequence
 
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor | bytes "
@@ -168,6 +169,12 @@ class ImageList:
         """Return the number of images and the first name."""
         first = f", first {self._names[0]!r}" if self._names else ""
         return f"<ImageList of {len(self):,} images{first}>"
+
+
+def reduced_image(images: ImageSequence, index: int, least_side: int) -> PIL.Image.Image:
+    """Open one image for a small picture of it, smaller than it is where that is quicker."""
+    reduced = getattr(images, "reduced", None)
+    return images[index] if reduced is None else reduced(index, least_side)
 
 
 def _path_of(source: ImageSource) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import Float32Array, FloatArray, IntArray
     from clarify_widget.datasets.dataset import ImageSequence
     from clarify_widget.encoders.base import Encoder
+
+_ROWS_IN_DIGEST = 16
 
 
 class Index(Protocol):
@@ -58,14 +61,19 @@ class Pool:
         Their rows in the encoder's space.
     images
         The images themselves, where they are known.
+    key
+        What tells it from other pools, also in another run; by default its name.
     """
 
     name: str
     index: Index
     images: ImageSequence | None = None
+    key: str = ""
 
     def __post_init__(self) -> None:
         """Check that there is one row an image."""
+        if not self.key:
+            object.__setattr__(self, "key", self.name)
         if self.images is not None and len(self.images) != len(self.index):
             raise DataError(
                 f"{self.name} has {len(self.index)} rows for {len(self.images)} images; give one an image."
@@ -120,10 +128,11 @@ def open_pool(
     path = Path(source).expanduser() if isinstance(source, (str, Path)) else None
     if path is not None and not path.exists():
         raise DataError(f"There is no {path} to search.")
-    name = "pool" if path is None else str(path)
     if path is not None and path.is_dir() and path.suffix != ".lance":
         return _from_folder(path, encoder, cache_dir)
-    pool = Pool(name, _index_of(source if path is None else path, column), known)
+    index = _index_of(source if path is None else path, column)
+    name = "pool" if path is None else str(path)
+    pool = Pool(name, index, known, _digest_of(index) if path is None else str(path.absolute()))
     if pool.index.dim != encoder.dim:
         raise DataError(
             f"The rows of {name} are {pool.index.dim} wide, but {encoder.name} makes {encoder.dim}; pass the "
@@ -254,7 +263,16 @@ def _from_folder(folder: Path, encoder: Encoder, cache_dir: Path | None) -> Pool
     embedded = embed_images(encoder, images, cache_dir=cache_dir)
     if not len(embedded.kept):
         raise DataError(f"None of the {len(paths)} images in {folder} can be read.")
-    return Pool(str(folder), BlockIndex(embedded.embeddings), images.take(embedded.kept))
+    index = BlockIndex(embedded.embeddings)
+    return Pool(str(folder), index, images.take(embedded.kept), str(folder.absolute()))
+
+
+def _digest_of(index: Index) -> str:
+    """Return what tells rows in memory from others: how many there are, and what some of them are."""
+    some = np.unique(np.linspace(0, max(len(index) - 1, 0), _ROWS_IN_DIGEST, dtype=np.int64))
+    rows = index.rows(some) if len(index) and isinstance(index, BlockIndex) else np.empty(0)
+    digest = hashlib.blake2b(rows.tobytes(), digest_size=8).hexdigest()
+    return f"{len(index)} rows {index.dim} wide, {digest}"
 
 
 def _index_of(source: Any, column: str) -> Index:

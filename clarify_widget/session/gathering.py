@@ -5,16 +5,17 @@ The other remedy of Lee et al., "Clarify" (UIST 2024), section 4.2, beside rewei
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify_widget.arrays import stays_in_file, whole_numbers
-from clarify_widget.datasets.images import ImageList
+from clarify_widget.datasets.images import ImageList, reduced_image
 from clarify_widget.errors import DataError
 from clarify_widget.session.phrases import embeddings_of
-from clarify_widget.session.predictions import features_of
+from clarify_widget.session.reviewing import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import FloatArray, IntArray
     from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
     from clarify_widget.discovery.pool import Pool
+    from clarify_widget.session.reviewing import Review
     from clarify_widget.session.session import Session
 
 
@@ -81,28 +83,42 @@ class Hits:
 
 
 class Gathering:
-    """One pool under review; see `Session.pool`."""
+    """One pool under review; see `Session.pool`.
+
+    What is decided is the session's: it is saved with it, and another `Session.pool` of the same images goes
+    on with it.
+    """
 
     def __init__(self, session: Session, pool: Pool) -> None:
         self._session = session
-        self._labels: dict[int, str] = {}  # row of the pool -> class name
-        self._rejected: set[int] = set()
-        self._added: set[int] = set()
+        self._fitted: tuple[Review, Review] | None = None  # as the session has it, and as the pool is now
+        self._adding = threading.Lock()
         self.pool = pool
+
+    @property
+    def session(self) -> Session:
+        """Whose training set is added to."""
+        return self._session
+
+    @property
+    def review(self) -> Review:
+        """What was decided so far."""
+        return self._fit(self._session.review_of(self.pool.key))
 
     @property
     def accepted(self) -> dict[int, str]:
         """The class of every row that was accepted."""
-        return dict(self._labels)
+        return dict(self.review.accepted)
 
     @property
     def rejected(self) -> frozenset[int]:
         """The rows that were rejected."""
-        return frozenset(self._rejected)
+        return self.review.rejected
 
     def __repr__(self) -> str:
         """Return pool and progress."""
-        counts = f"{len(self._labels)} accepted, {len(self._rejected)} rejected, {len(self._added)} added"
+        now = self.review
+        counts = f"{len(now.accepted)} accepted, {len(now.rejected)} rejected, {len(now.added)} added"
         return f"<Gathering from {self.pool.name}: {counts}>"
 
     def search(self, phrase: str, k: int = 20, *, at_least: float = -1.0) -> Hits:
@@ -127,7 +143,7 @@ class Gathering:
         if k < 1:
             raise DataError(f"k must be at least 1; got {k}.")
         direction = np.asarray(self._session.direction(phrase), dtype=np.float32)
-        reviewed = self._labels.keys() | self._rejected
+        reviewed = self.review.accepted.keys() | self.review.rejected
         rows, similar = self.pool.index.search(direction, k + len(reviewed))
         hits = (
             Hit(row, self.pool.name_of(row), similarity)
@@ -136,12 +152,23 @@ class Gathering:
         )
         return Hits(phrase.strip(), tuple(hits)[:k])
 
-    def image(self, row: int) -> PIL.Image.Image:
-        """Open one image of the pool; DataError when it has none."""
+    def image(self, row: int, *, least_side: int | None = None) -> PIL.Image.Image:
+        """Open one image of the pool; `least_side` as in `Session.image`; DataError when it has none."""
         self._check([row])
-        if self.pool.images is None:
+        images = self.pool.images
+        if images is None:
             raise DataError(f"{self.pool.name} has no images, only rows; pass images= to see them.")
-        return self.pool.images[row]
+        return images[row] if least_side is None else reduced_image(images, row, least_side)
+
+    def image_name(self, row: int) -> str:
+        """Return what people call an image; DataError when there is no such row."""
+        self._check([row])
+        return self.pool.name_of(row)
+
+    def image_path(self, row: int) -> str | None:
+        """Return the path of an image that is a file; None for one that is not."""
+        path = getattr(self.pool.images, "path", None)
+        return None if path is None else path(row)
 
     def accept(self, rows: Iterable[int], class_name: str) -> None:
         """Say that rows show a class; a row that was rejected, or of another class, is that no more.
@@ -153,17 +180,23 @@ class Gathering:
         DataError
             When the pool has no such row, or it was added to the training set already.
         """
-        chosen = self._free(rows)
         self._session.members(class_name)  # raises UnknownClassError
-        self._labels.update(dict.fromkeys(chosen, class_name))
-        self._rejected -= set(chosen)
+        self._decide(rows, class_name)
 
     def reject(self, rows: Iterable[int]) -> None:
         """Say that rows are not wanted, so that no search finds them again; DataError as `accept`."""
-        chosen = self._free(rows)
-        self._rejected |= set(chosen)
-        for row in chosen:
-            self._labels.pop(row, None)
+        self._decide(rows, None)
+
+    def undo(self) -> str:
+        """Take back what was accepted or rejected last, and say what that was; empty when there is nothing.
+
+        What was added to the training set stays there.
+        """
+        last = self.review.last
+        if last is None:
+            return ""
+        self._session.change_review(self.pool.key, lambda kept: self._fit(kept).undone())
+        return str(last)
 
     def add(self) -> int:
         """Add what was accepted to the training set, and return how many images that were.
@@ -177,16 +210,30 @@ class Gathering:
             When features were given beside the embeddings, which the pool does not have, or the training
             rows are in a file that is too large for memory.
         """
-        rows = np.array(sorted(self._labels.keys() - self._added), dtype=np.int64)
-        if len(rows):
-            self._session.extend_training(self._as_split(rows))
-            self._added |= set(rows.tolist())
+        with self._adding:
+            review = self.review
+            rows = np.array(review.waiting, dtype=np.int64)
+            if len(rows):
+                added = replace(review, added=review.added.union(review.waiting))
+                self._session.extend_training(self._as_split(rows, review), added)
         return len(rows)
 
-    def _as_split(self, rows: IntArray) -> Split:
+    def _decide(self, rows: Iterable[int], class_name: str | None) -> None:
+        chosen = tuple(dict.fromkeys(self._free(rows)))
+        if chosen:
+            names = () if self.pool.images is None else tuple(self.pool.name_of(row) for row in chosen)
+            decision = Decision(chosen, names, class_name)
+            self._session.change_review(self.pool.key, lambda kept: self._fit(kept).decided(decision))
+
+    def _fit(self, kept: Review) -> Review:
+        if self._fitted is None or self._fitted[0] is not kept:
+            self._fitted = (kept, kept.fitted_to(self.pool))
+        return self._fitted[1]
+
+    def _as_split(self, rows: IntArray, review: Review) -> Split:
         train = self._session.dataset.train
         names = self._session.class_names
-        labels = np.array([names.index(self._labels[row]) for row in rows.tolist()], dtype=np.int64)
+        labels = np.array([names.index(review.accepted[row]) for row in rows.tolist()], dtype=np.int64)
         images = None if self.pool.images is None else self.pool.images.take(rows)
         embeddings = self.pool.index.rows(rows)
         return replace(
@@ -194,7 +241,7 @@ class Gathering:
             labels=labels,
             images=images,
             groups=None,
-            features=embeddings,
+            features=None,
             embeddings=embeddings,
             predictions=None,
             confidences=None,
@@ -204,7 +251,7 @@ class Gathering:
     def _free(self, rows: Iterable[int]) -> list[int]:
         chosen = whole_numbers(rows)
         self._check(chosen)
-        added = sorted(self._added.intersection(chosen))
+        added = sorted(self.review.added.intersection(chosen))
         if added:
             raise DataError(f"Row {added[0]} was added to the training set already.")
         return chosen
@@ -228,7 +275,7 @@ def with_more_training(dataset: Dataset, more: Split) -> Dataset:
             f"The {len(train):,} training rows are in a file that is too large to add to in memory; write "
             "the accepted rows to that file, with their labels, and open a new session."
         )
-    rows: FloatArray = np.concatenate([features_of(train), features_of(more)])
+    rows: FloatArray = np.concatenate([embeddings_of(train), embeddings_of(more)])
     extended = replace(
         train,
         labels=np.concatenate([train.labels, more.labels]),
@@ -251,7 +298,11 @@ def _joined(first: ImageSequence | None, second: ImageSequence | None, length: i
             f"The training set has images, and the {length} rows that were accepted have none; pass images= "
             "with the pool."
         )
-    parts: list[ImageSequence] = [first, second]
+    return joined_images(first, second)
+
+
+def joined_images(*parts: ImageSequence) -> ImageList:
+    """Return the images of all parts, still unopened."""
     return ImageList(
         [_source(part, row) for part in parts for row in range(len(part))],
         [part.name(row) for part in parts for row in range(len(part))],

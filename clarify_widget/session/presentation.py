@@ -7,6 +7,7 @@ is null.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from clarify_widget.errors import DataError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import UnreadableImage
     from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
+    from clarify_widget.session.gathering import Gathering, Hit
     from clarify_widget.session.phrase_comparison import PhraseComparison
     from clarify_widget.session.results import (
         ClassMembers,
@@ -46,12 +48,14 @@ CANCELLED = "Cancelled; the model is as it was."
 _OBJECTIVES = {
     "slice_balanced": "Slice-balanced",
     "worst_slice": "Worst-slice",
+    "erm": "ERM, every image the same",
     "class_balanced": "Class-balanced",
     "worst_class": "Worst-class",
     "dfr": "DFR, true groups",
     "group_dro": "Group DRO",
 }
 _NEEDS_GROUPS = frozenset({"dfr", "group_dro"})
+_NEEDS_GATHERED = frozenset({"erm"})  # on the same images it would be the same model again
 
 
 def facts(session: Session) -> Json:
@@ -65,6 +69,7 @@ def facts(session: Session) -> Json:
         "can_undo": session.undoable,
         "can_redo": session.redoable,
         "models": models_json(session),
+        "objectives": objectives_json(session),
         "notes": notes(session.unreadable()) + ([off] if off else []),
     }
 
@@ -355,13 +360,48 @@ def saved_json(saved: Saved | None) -> Json | None:
 
 
 def objectives_json(session: Session) -> list[Json]:
-    """Return the objectives that this data set allows: those over true groups only where groups are known."""
-    groups_known = session.dataset.train.groups is not None
-    return [
-        {"value": value, "label": label}
-        for value, label in _OBJECTIVES.items()
-        if groups_known or value not in _NEEDS_GROUPS
-    ]
+    """Return the objectives that the training set allows.
+
+    Those over true groups only where groups are known, ERM only where images were gathered.
+    """
+    left_out: set[str] = set()
+    if session.dataset.train.groups is None:
+        left_out |= _NEEDS_GROUPS
+    if not session.gathered:
+        left_out |= _NEEDS_GATHERED
+    return [{"value": value, "label": label} for value, label in _OBJECTIVES.items() if value not in left_out]
+
+
+def pool_json(gathering: Gathering, split: str, phrase: str, hits: Sequence[Hit]) -> Json:
+    """Return a pool under review, and the hits that nobody decided about yet, the most similar first."""
+    review = gathering.review
+    accepted = Counter(review.accepted.values())
+    return {
+        "name": gathering.pool.name,
+        "size": len(gathering.pool),
+        "split": split,
+        "has_images": gathering.pool.images is not None,
+        "phrase": phrase,
+        "rows": [hit.row for hit in hits],
+        "similarities": [_brief(hit.similarity) for hit in hits],
+        "accepted": [[name, count] for name, count in accepted.most_common()],
+        "rejected": len(review.rejected),
+        "waiting": len(review.waiting),
+        "added": len(review.added),
+        "undo": "" if review.last is None else str(review.last),
+    }
+
+
+def pool_image_json(gathering: Gathering, row: int) -> Json:
+    """Return what is known of one image of a pool: nobody said its class; DataError when there is no such."""
+    return {
+        "index": row,
+        "name": gathering.image_name(row),
+        "label": gathering.review.accepted.get(row, ""),
+        "predicted": "",
+        "correct": True,
+        "confidence": None,
+    }
 
 
 def image_json(session: Session, split: str, index: int) -> Json:

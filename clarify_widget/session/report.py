@@ -158,7 +158,6 @@ def _state(session: Session, shown: list[_Shown]) -> Json:
         "encoder_name": session.encoder.name,
         "theme": "auto",
         "objective": "slice_balanced" if session.retraining is None else session.retraining.head.objective,
-        "objectives": presentation.objectives_json(session),
         "status": {"state": "ready", "message": "", "fraction": None, "loss": None, "run_id": ""},
         "error": None,
         **_facts_in_short(session),

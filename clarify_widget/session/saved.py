@@ -18,7 +18,7 @@ import re
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,7 +27,7 @@ from clarify_widget import encoders
 from clarify_widget.concepts import Annotation, Annotations, SharpenedPhrase
 from clarify_widget.datasets.dataset import Dataset, Split, UnreadableImage
 from clarify_widget.datasets.images import ImageList
-from clarify_widget.errors import ClarifyError, EncoderError, SavedSessionError
+from clarify_widget.errors import ClarifyError, EncoderError, ImageReadError, SavedSessionError
 from clarify_widget.session.curve import CurvePoint
 from clarify_widget.session.files import (
     PARTIAL,
@@ -36,10 +36,12 @@ from clarify_widget.session.files import (
     write_arrays_once,
     write_text_once,
 )
+from clarify_widget.session.gathering import joined_images
 from clarify_widget.session.history import Retraining, SessionState, Steps
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.predictions import features_of
 from clarify_widget.session.results import PhraseScore
+from clarify_widget.session.reviewing import Decision, Review
 from clarify_widget.session.session import Session
 from clarify_widget.training import LinearHead
 
@@ -78,6 +80,8 @@ class Snapshot:
     tried: tuple[PhraseScore, ...]
     sharpened: tuple[SharpenedPhrase, ...]
     steps: Steps
+    reviews: tuple[Review, ...]
+    gathered: int
 
     @classmethod
     def of(cls, session: Session) -> Snapshot:
@@ -97,6 +101,8 @@ class Snapshot:
                 tried=session.tried,
                 sharpened=session.sharpened,
                 steps=copy(session.steps),
+                reviews=session.reviews,
+                gathered=session.gathered,
             )
 
 
@@ -143,6 +149,8 @@ class SessionFolder:
             "now": _state_json(steps.now),
             "undo": [_step_json(step) for step in steps.before],
             "redo": [_step_json(step) for step in steps.taken_back],
+            "reviews": [_review_json(review) for review in snapshot.reviews],
+            "gathered": snapshot.gathered,
         }
 
     def _split(self, split: Split, snapshot: Snapshot) -> Json:
@@ -230,7 +238,7 @@ def load_session(
         if description["head"] is not None:
             session.head = LinearHead.load(folder / description["head"])
         session.fit()
-        _restore(session, folder, description)
+        _restore(session, folder, description, description.get("gathered", 0))
     return session
 
 
@@ -245,7 +253,7 @@ def go_on_from(session: Session, folder: Path) -> None:
     """
     description = _read_description(folder)
     with _damage_in(folder):
-        if not any(description[kind] for kind in ("history", "sharpened", "undo")):
+        if not any(description.get(kind) for kind in ("history", "sharpened", "undo", "reviews")):
             return
         difference = _difference(session, folder, description)
         if difference:
@@ -253,12 +261,12 @@ def go_on_from(session: Session, folder: Path) -> None:
                 f"{folder} holds a session {difference}. "
                 "Open that one with Session.load, or give another folder."
             )
-        _restore(session, folder, description)
+        _restore(session, folder, description, _gathered(folder, description))
 
 
 def _difference(session: Session, folder: Path, description: Json) -> str:
     """Return why a saved session cannot go on in this one; empty when it can."""
-    if session.tried or session.undoable:
+    if session.tried or session.undoable or session.reviews:
         return "with other work than this one"
     if description["encoder"] != session.encoder.name:
         return f"with the encoder {description['encoder']!r}, not {session.encoder.name!r}"
@@ -269,7 +277,8 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
         for name, saved in description["splits"].items()
     }
     for split in session.dataset.splits():
-        if not np.array_equal(arrays.get(split.name, {}).get("labels", ()), split.labels):
+        labels = arrays.get(split.name, {}).get("labels", np.empty(0))
+        if not np.array_equal(_own(labels, split.name, description), split.labels):
             return f"whose {split.name} images have other labels"
     predicted = arrays["val"].get("predictions")
     if predicted is None:
@@ -279,7 +288,7 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
     )
 
 
-def _restore(session: Session, folder: Path, description: Json) -> None:
+def _restore(session: Session, folder: Path, description: Json, gathered: int | Split) -> None:
     history = [_phrase_score(tried) for tried in description["history"]]
     sharpened = {one["name"]: SharpenedPhrase(**one) for one in description["sharpened"]}
     session.learn(sharpened.values())
@@ -291,7 +300,26 @@ def _restore(session: Session, folder: Path, description: Json) -> None:
         before=[_step(saved, by_number, sharpened) for saved in description["undo"]],
         taken_back=[_step(saved, by_number, sharpened) for saved in description["redo"]],
     )
-    session.restore(folder, history, steps)
+    reviews = [_review(saved) for saved in description.get("reviews", ())]
+    session.restore(folder, history, steps, reviews, gathered)
+
+
+def _own(values: Any, split: str, description: Json) -> Any:
+    """Return what belongs to the images of the data set itself: those that were gathered come last."""
+    gathered = description.get("gathered", 0) if split == "train" else 0
+    return values[: len(values) - gathered]
+
+
+def _gathered(folder: Path, description: Json) -> int | Split:
+    """Return the training images that were added from pools; 0 where there are none."""
+    count = description.get("gathered", 0)
+    if not count:
+        return 0
+    saved = description["splits"]["train"]
+    arrays = read_arrays(folder / saved["arrays"], only=("labels", "embeddings"))
+    images = None if saved["images"] is None else _gathered_images(saved, folder, count)
+    last = {name: values[-count:] for name, values in arrays.items()}
+    return Split("train", images=images, **last)
 
 
 # -- from a session to JSON and arrays
@@ -312,12 +340,12 @@ def _images_json(images: ImageSequence) -> str:
     return json.dumps({"names": names, "paths": _paths(images)})
 
 
-def _paths(images: ImageSequence) -> list[str] | None:
-    """Return where the images lie, if they are files."""
+def _paths(images: ImageSequence) -> list[str | None] | None:
+    """Return where the images lie that are files; None where none is."""
     if not isinstance(images, ImageList):
         return None
     paths = [images.path(row) for row in range(len(images))]
-    return None if None in paths else [str(path) for path in paths]
+    return paths if any(path is not None for path in paths) else None
 
 
 def _tried_json(tried: PhraseScore) -> Json:
@@ -339,6 +367,11 @@ def _state_json(state: SessionState) -> Json:
 def _step_json(step: Step) -> Json:
     what, state = step
     return {"what": what, **_state_json(state)}
+
+
+def _review_json(review: Review) -> Json:
+    decisions = [vars(decision) for decision in review.decisions]
+    return {"pool": review.pool, "decisions": decisions, "added": sorted(review.added)}
 
 
 def _files(description: Json) -> list[str]:
@@ -389,7 +422,10 @@ def _damage_in(folder: Path) -> Iterator[None]:
 
 
 def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
-    splits = {name: _split(name, saved, folder, given) for name, saved in description["splits"].items()}
+    splits = {
+        name: _split(name, saved, folder, given, description.get("gathered", 0) if name == "train" else 0)
+        for name, saved in description["splits"].items()
+    }
     group_names = description["group_names"]
     return Dataset(
         description["dataset"],
@@ -401,21 +437,41 @@ def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
     )
 
 
-def _split(name: str, saved: Json, folder: Path, given: Dataset | None) -> Split:
+def _split(name: str, saved: Json, folder: Path, given: Dataset | None, gathered: int) -> Split:
     arrays = read_arrays(folder / saved["arrays"])
-    images = _saved_images(saved, folder) if given is None else _given_images(name, saved, arrays, given)
+    images = (
+        _saved_images(saved, folder, gathered)
+        if given is None
+        else _given_images(name, saved, arrays, given, folder, gathered)
+    )
     unreadable = tuple(UnreadableImage(**image) for image in saved["unreadable"])
     return Split(name, images=images, unreadable=unreadable, **arrays)
 
 
-def _saved_images(saved: Json, folder: Path) -> ImageSequence | None:
+def _saved_images(saved: Json, folder: Path, gathered: int) -> ImageSequence | None:
     if saved["images"] is None:
         return None
     content = _read_json(folder / saved["images"])
-    return None if content["paths"] is None else ImageList(content["paths"], content["names"])
+    paths = content["paths"]
+    if paths is None or None in paths[: len(paths) - gathered]:
+        return None
+    return ImageList([path or _not_saved for path in paths], content["names"])
 
 
-def _given_images(name: str, saved: Json, arrays: Arrays, given: Dataset) -> ImageSequence | None:
+def _gathered_images(saved: Json, folder: Path, count: int) -> ImageSequence:
+    content = _read_json(folder / saved["images"])
+    names = content["names"][-count:]
+    paths = content["paths"][-count:] if content["paths"] else [None] * count
+    return ImageList([path or _not_saved for path in paths], names)
+
+
+def _not_saved() -> NoReturn:
+    raise ImageReadError("it was no file, so that it is not saved with the session")
+
+
+def _given_images(
+    name: str, saved: Json, arrays: Arrays, given: Dataset, folder: Path, gathered: int
+) -> ImageSequence | None:
     split = next((split for split in given.splits() if split.name == name), None)
     if split is None or split.images is None:
         return None
@@ -423,12 +479,13 @@ def _given_images(name: str, saved: Json, arrays: Arrays, given: Dataset) -> Ima
     kept = np.array(
         [row for row in range(len(split)) if split.images.name(row) not in left_out], dtype=np.int64
     )
-    if not np.array_equal(split.labels[kept], arrays["labels"]):
+    if not np.array_equal(split.labels[kept], arrays["labels"][: len(arrays["labels"]) - gathered]):
         raise SavedSessionError(
             f"The data set {given.name!r} is not the one that was saved: its {name} labels differ. "
             "Pass the same data set, or none.",
         )
-    return split.images.take(kept)
+    own = split.images.take(kept)
+    return own if not gathered else joined_images(own, _gathered_images(saved, folder, gathered))
 
 
 def _encoder(description: Json, given: str | Encoder | None, device: str | None) -> Encoder:
@@ -480,3 +537,10 @@ def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) 
 def _phrase_score(tried: Json) -> PhraseScore:
     origin = Origin(**tried["origin"])
     return PhraseScore(**{**tried, "unknown_words": tuple(tried["unknown_words"]), "origin": origin})
+
+
+def _review(saved: Json) -> Review:
+    decisions = tuple(
+        Decision(tuple(one["rows"]), tuple(one["names"]), one["class_name"]) for one in saved["decisions"]
+    )
+    return Review(saved["pool"], decisions, frozenset(saved["added"]))

@@ -12,6 +12,7 @@ import numpy as np
 from clarify_widget import encoders
 from clarify_widget.arrays import whole_numbers
 from clarify_widget.concepts import Annotation, Annotations
+from clarify_widget.datasets.images import reduced_image
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import CellAccuracy
@@ -41,6 +42,7 @@ from clarify_widget.session.results import (
     PhraseScore,
     PhraseSplit,
 )
+from clarify_widget.session.reviewing import Review
 from clarify_widget.session.scoring import score_phrase
 from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
@@ -86,6 +88,7 @@ Event = Literal[
     "saved",
     "suggested",
     "gathered",
+    "reviewed",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -170,6 +173,8 @@ class Session:
         self._similar: Memory[FloatArray] = Memory(_SIMILARITIES_REMEMBERED)
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._reviews: dict[str, Review] = {}  # by key of the pool
+        self._gathered = 0
         self._folder: Path | None = None  # the saved session that this one goes on from
         self._autosave: Autosave | None = None
 
@@ -219,6 +224,16 @@ class Session:
     def sharpened(self) -> tuple[SharpenedPhrase, ...]:
         """Every phrase that was sharpened, with the images that were marked for it."""
         return self._phrases.sharpened
+
+    @property
+    def gathered(self) -> int:
+        """How many of the training images, the last ones, were added from pools; see `pool`."""
+        return self._gathered
+
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """What was decided of each pool."""
+        return tuple(self._reviews.values())
 
     @property
     def comparison_split(self) -> Split:
@@ -530,6 +545,9 @@ class Session:
     ) -> Gathering:
         """Open unlabelled images, to find more of what the training set lacks.
 
+        What was decided before about the same images is known again: a folder or file by its path, rows in
+        memory by what they are. `ClarifyWidget.review_pool` shows the pool.
+
         Parameters
         ----------
         source, images, column
@@ -547,20 +565,43 @@ class Session:
         pool = open_pool(source, self.encoder, images, cache_dir=self._cache_dir, column=column)
         return Gathering(self, pool)
 
-    def extend_training(self, more: Split) -> None:
-        """Add images to the training set; `Gathering.add` makes them of what was accepted."""
-        from clarify_widget.session.gathering import with_more_training
+    def review_of(self, pool: str) -> Review:
+        """Return what was decided of the pool with this key."""
+        return self._reviews.get(pool) or Review(pool)
 
+    def change_review(self, pool: str, change: Callable[[Review], Review]) -> None:
+        """Change what was decided of a pool; a `Gathering` knows how."""
+        with self.lock:
+            self._reviews = {**self._reviews, pool: change(self.review_of(pool))}
+        self._notify("reviewed")
+
+    def extend_training(self, more: Split, review: Review) -> None:
+        """Add images to the training set; `Gathering.add` makes them of what was accepted.
+
+        Parameters
+        ----------
+        more
+            The images with their labels.
+        review
+            What was decided of their pool, and that they were added.
+        """
         with self.lock:
             self._require_fit()
-            self.dataset = with_more_training(self.dataset, more)
-            self._phrases.forget_images()
-            self._expectations.forget()
-            self._similar = Memory(_SIMILARITIES_REMEMBERED)
-            self._standardised = None
-            self._predictions.pop("train", None)
-            self._confidences.pop("train", None)
+            self._extend(more)
+            self._reviews = {**self._reviews, review.pool: review}
         self._notify("gathered")
+
+    def _extend(self, more: Split) -> None:
+        from clarify_widget.session.gathering import with_more_training
+
+        self.dataset = with_more_training(self.dataset, more)
+        self._gathered += len(more)
+        self._phrases.forget_images()
+        self._expectations.forget()
+        self._similar = Memory(_SIMILARITIES_REMEMBERED)
+        self._standardised = None
+        self._predictions.pop("train", None)
+        self._confidences.pop("train", None)
 
     def suggested_already(self, class_name: str, k: int = 10) -> Ranking | None:
         """Return what `suggest` has found for a class; None when it was not asked yet."""
@@ -1161,8 +1202,7 @@ class Session:
             raise DataError(f"{self.dataset.name} has no images, only embeddings; pass images= to see them.")
         if not 0 <= index < len(part):
             raise DataError(f"{split} has images 0 to {len(part) - 1}; got {index}.")
-        reduced = None if least_side is None else getattr(part.images, "reduced", None)
-        return part.images[index] if reduced is None else reduced(index, least_side)
+        return part.images[index] if least_side is None else reduced_image(part.images, index, least_side)
 
     def check_rows(self, rows: Iterable[int], split: str = "val") -> set[int]:
         """Return rows of a split as plain numbers; DataError when there is no such image."""
@@ -1303,10 +1343,23 @@ class Session:
         folder: Path,
         tried: Iterable[PhraseScore],
         steps: Steps,
+        reviews: Iterable[Review],
+        gathered: int | Split,
     ) -> None:
-        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it.
+
+        Parameters
+        ----------
+        gathered
+            The training images that were added, or how many of those that there are.
+        """
         with self.lock:
             self._require_fit()
+            if isinstance(gathered, int):
+                self._gathered = gathered
+            else:
+                self._extend(gathered)
+            self._reviews = {review.pool: review for review in reviews}
             self._tried = Tried(tried)
             self._steps = steps
             self._folder = folder

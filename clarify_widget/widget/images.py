@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clarify_widget.errors import ClarifyError
 from clarify_widget.session import presentation
 from clarify_widget.thumbnails import DETAIL, JPEG, ThumbnailCache, encode_original, encode_thumbnail
 
 if TYPE_CHECKING:
+    import PIL.Image
+
+    from clarify_widget.session.gathering import Gathering
+    from clarify_widget.session.presentation import Json
     from clarify_widget.session.session import Session
     from clarify_widget.widget.requests import Answer, Request
 
@@ -20,7 +24,7 @@ _THUMBNAIL_SIDES = (96, 320)  # pixels of the short side
 
 
 class Images:
-    """The images of one session; thumbnails are remembered.
+    """The images of one session and of its pools; thumbnails are remembered.
 
     Parameters
     ----------
@@ -30,15 +34,22 @@ class Images:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._pools: dict[str, Gathering] = {}
         self._thumbnails = ThumbnailCache()
+
+    def name_pool(self, gathering: Gathering) -> str:
+        """Return a name that stands for the pool where a page names a split."""
+        name = f"pool {len(self._pools) + 1}"
+        self._pools[name] = gathering
+        return name
 
     def answer_thumbnails(self, request: Request) -> Answer:
         """Return thumbnails, each with what is known of its image."""
-        split: Any = request.text("split")
+        split = request.text("split")
         low, high = _THUMBNAIL_SIDES
         size = round(min(high, max(low, request.number("size"))))
         indices = request.whole_numbers("indices", _MOST_THUMBNAILS)
-        about = [presentation.image_json(self._session, split, index) for index in indices]
+        about = [self._about(split, index) for index in indices]
         with ThreadPoolExecutor(_ENCODERS) as encoders:
             buffers = list(encoders.map(lambda index: self._thumbnail(split, index, size), indices))
         items = [
@@ -47,11 +58,11 @@ class Images:
         ]
         return {"items": items}, buffers
 
-    def _thumbnail(self, split: Any, index: int, size: int) -> bytes:
+    def _thumbnail(self, split: str, index: int, size: int) -> bytes:
         """Return JPEG bytes, empty where there is no image to show."""
 
         def encode() -> bytes:
-            return encode_thumbnail(self._session.image(index, split, least_side=DETAIL * size), size)
+            return encode_thumbnail(self._open(split, index, DETAIL * size), size)
 
         try:
             return self._thumbnails.get((split, index, size), encode)
@@ -60,9 +71,25 @@ class Images:
 
     def answer_original(self, request: Request) -> Answer:
         """Return one image for a closer look."""
-        split: Any = request.text("split")
+        split = request.text("split")
         index = int(request.number("index"))
-        about = presentation.image_json(self._session, split, index)
-        encoded, mime, (width, height) = encode_original(self._session.image(index, split))
-        path = self._session.image_path(index, split)
+        about = self._about(split, index)
+        encoded, mime, (width, height) = encode_original(self._open(split, index))
+        path = self._path(split, index)
         return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
+
+    def _about(self, split: str, index: int) -> Json:
+        pool = self._pools.get(split)
+        if pool is not None:
+            return presentation.pool_image_json(pool, index)
+        return presentation.image_json(self._session, split, index)
+
+    def _open(self, split: str, index: int, least_side: int | None = None) -> PIL.Image.Image:
+        pool = self._pools.get(split)
+        if pool is not None:
+            return pool.image(index, least_side=least_side)
+        return self._session.image(index, split, least_side=least_side)
+
+    def _path(self, split: str, index: int) -> str | None:
+        pool = self._pools.get(split)
+        return self._session.image_path(index, split) if pool is None else pool.image_path(index)

@@ -25,12 +25,14 @@ import traitlets
 
 from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable
-from clarify_widget.errors import ClarifyError, MissingDependencyError, PhraseError
+from clarify_widget.errors import ClarifyError, DataError, MissingDependencyError, PhraseError
 from clarify_widget.session import presentation
+from clarify_widget.session.gathering import Gathering
 from clarify_widget.session.session import Session
 from clarify_widget.widget.examples import ExampleFeed
 from clarify_widget.widget.images import Images
 from clarify_widget.widget.marks import Marks
+from clarify_widget.widget.pool import PoolPanel
 from clarify_widget.widget.requests import Request
 from clarify_widget.widget.retraining import READY, Runs, retraining_status
 from clarify_widget.widget.traits import Rows, Threshold, close_to, one_of
@@ -67,11 +69,15 @@ class ClarifyWidget(anywidget.AnyWidget):
         "auto" follows the notebook; "light" or "dark" overrides it.
     objective
         What retraining minimises; see `train_head`.
+    pool
+        Unlabelled images to search for more training data; see `review_pool`.
 
     Attributes
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    pool
+        What was searched for in the pool under review, and how many images were accepted and rejected.
     saved
         Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
     selected
@@ -114,6 +120,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    pool = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
 
     _unsubscribe: Callable[[], None] | None = None
 
@@ -123,6 +130,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         *,
         theme: str = "auto",
         objective: str = "slice_balanced",
+        pool: Gathering | None = None,
         **unknown: Any,
     ) -> None:
         # What `close` needs, which Python also calls on a widget that could not be made.
@@ -142,13 +150,17 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._suggestions_asked: set[str] = set()
         self._marks = Marks(session)
         self._images = Images(session)
+        self._pool_panel: PoolPanel | None = None
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
         self._comparing_lane = Lane("clarify-widget comparing")
+        self._pool_lane = Lane("clarify-widget pool")
         super().__init__()
         try:
             self._open(theme, objective)
+            if pool is not None:
+                self.review_pool(pool)
         except BaseException:
             self.close()
             raise
@@ -159,7 +171,6 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._publish(
             dataset_name=self.session.dataset.name,
             encoder_name=self.session.encoder.name,
-            objectives=presentation.objectives_json(self.session),
             status=READY,
             saved=presentation.saved_json(self.session.saved),
             **presentation.facts(self.session),
@@ -246,6 +257,32 @@ class ClarifyWidget(anywidget.AnyWidget):
             return self._runs.train(run)
         self._runs.train_beside(run, self._show_error)
         return None
+
+    def review_pool(self, pool: Gathering) -> None:
+        """Show a pool below the loop, to search it by phrase and to accept or reject what is found.
+
+        Parameters
+        ----------
+        pool
+            From `Session.pool`; it takes the place of the one that was shown.
+
+        Raises
+        ------
+        TypeError
+            When it is none.
+        DataError
+            When it is one of another session.
+        """
+        if not isinstance(pool, Gathering):
+            raise TypeError(
+                f"review_pool shows what Session.pool returns; got {type(pool).__name__}. "
+                "Open it first: w.review_pool(session.pool('unlabelled'))."
+            )
+        if pool.session is not self.session:
+            raise DataError("The pool is one of another session; open it with that of the widget.")
+        with self.session.lock:
+            self._pool_panel = PoolPanel(pool, self._images.name_pool(pool), lambda: self._runs.busy)
+            self._show_pool()
 
     def cancel(self) -> None:
         """Stop retraining, if it runs; the model stays as it was."""
@@ -482,11 +519,16 @@ class ClarifyWidget(anywidget.AnyWidget):
                 if event == "saved":
                     self._publish(saved=presentation.saved_json(self.session.saved))
                     return
+                if event == "reviewed":
+                    self._show_pool()
+                    return
                 if event == "suggested":
                     self._publish(suggestions=self._suggestions_for(self.class_name))
                     return
                 shown = self._view_again(rescore=event == "fitted")
                 self._publish(**presentation.facts(self.session), **shown)
+                self._leave_objective()
+                self._show_pool()
                 self._preview()
         except Exception:  # whoever called the session must not fail because a widget could not repaint
             logger.exception("A widget could not show that its session was %s", event)
@@ -503,6 +545,15 @@ class ClarifyWidget(anywidget.AnyWidget):
         if kept is not None and kept != self._kept_threshold_shown():
             self._dragged[self.class_name, self.phrase] = thresholds[self.phrase] = kept
         return self._class_view(self.class_name, scored, thresholds)
+
+    def _show_pool(self) -> None:
+        if self._pool_panel is not None:
+            self._publish(pool=self._pool_panel.as_json())
+
+    def _leave_objective(self) -> None:
+        """Gathered images have no groups: an objective over those is offered no more."""
+        if self.objective not in [choice["value"] for choice in self.objectives]:
+            self._publish(objective=self.objectives[0]["value"])
 
     def _publish_history(self) -> None:
         self._publish(history=presentation.history(self.session, self.class_name, self._thresholds()))
@@ -641,6 +692,13 @@ class ClarifyWidget(anywidget.AnyWidget):
                 lambda: self._answer(request, self._answer_show),
                 drop=lambda: self._reply(request, {"stale": True}),
             )
+        elif request.type == "pool_search":
+            self._pool_lane.submit_latest(
+                lambda: self._answer(request, self._answer_pool_search, quiet=True),
+                drop=lambda: self._reply(request, {"stale": True}),
+            )
+        elif request.type in self._panel_handlers:
+            self._answer(request, self._panel_handlers[request.type], quiet=True)
         elif request.type in self._image_handlers:
             handle = self._image_handlers[request.type]
             self._image_lane.submit(lambda: self._answer(request, handle, quiet=True))
@@ -664,6 +722,12 @@ class ClarifyWidget(anywidget.AnyWidget):
             "retrain": self._answer_retrain,
             "cancel": self._answer_cancel,
         }
+
+    @property
+    def _panel_handlers(self) -> dict[str, Handler]:
+        """What panels ask for; each shows its errors itself."""
+        of_pool = {} if self._pool_panel is None else self._pool_panel.handlers
+        return {"panels": self._answer_panels, **of_pool}
 
     @property
     def _image_handlers(self) -> dict[str, Handler]:
@@ -706,6 +770,21 @@ class ClarifyWidget(anywidget.AnyWidget):
         return {}, []
 
     def _answer_hello(self, _request: Request) -> Answer:
+        return {}, []
+
+    def _answer_panels(self, _request: Request) -> Answer:
+        return {}, [front_end.panels()]
+
+    def _answer_pool_search(self, request: Request) -> Answer:
+        panel = self._pool_panel
+        if panel is None:
+            return _answer_unknown(request)
+        take = panel.find(request.text("phrase"))
+        if self._pool_lane.waiting:
+            return {"stale": True}, []
+        with self.session.lock:
+            take()
+            self._show_pool()
         return {}, []
 
     def _answer_examples(self, _request: Request) -> Answer:
@@ -811,7 +890,7 @@ def _error_json(error: Exception) -> Json:
 
 
 def _reject(unknown: Mapping[str, Any]) -> None:
-    known = ("session", "theme", "objective")
+    known = ("session", "theme", "objective", "pool")
     for name in unknown:
         raise TypeError(
             f"ClarifyWidget has no argument {name!r}; it has {', '.join(known)}.{close_to(name, known)}"

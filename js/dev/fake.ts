@@ -9,6 +9,7 @@ import type {
   Marks,
   Model,
   PhraseComparison,
+  Pool,
   Score,
   Sides,
   Status,
@@ -100,7 +101,24 @@ interface Request {
   first: string;
   second: string;
   has: boolean | null;
+  rows: number[];
 }
+
+/** Unlabelled images, where a test or the page wants some. */
+export const POOL: Pool = {
+  name: "unlabelled",
+  size: 240,
+  split: "pool 1",
+  has_images: true,
+  phrase: "",
+  rows: [],
+  similarities: [],
+  accepted: [],
+  rejected: 0,
+  waiting: 0,
+  added: 0,
+  undo: "",
+};
 
 const NO_MARKS: Marks = { has: [], has_not: [] };
 
@@ -177,6 +195,7 @@ export class FakeKernel implements Model {
       saved: null,
       suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
       marks: NO_MARKS,
+      pool: null,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);
@@ -414,9 +433,64 @@ export class FakeKernel implements Model {
     else if (type === "cancel") {
       this.cancelled = true;
       this.reply(id, {});
+    } else if (type === "pool_search") this.searchPool(request);
+    else if (type === "pool_decide") this.decide(request);
+    else if (type === "pool_undo") {
+      this.decisions.pop();
+      this.showPool();
+      this.reply(id, {});
+    } else if (type === "pool_add") {
+      this.added = this.decided().size;
+      this.showPool();
+      this.reply(id, {});
     } else if (type === "thumbnails") this.thumbnails(request);
     else if (type === "original") this.original(request);
     else this.fail(id, "RequestError", `Unknown request "${type}".`);
+  }
+
+  private readonly decisions: { rows: number[]; className: string | null }[] = [];
+  private added = 0;
+
+  private searchPool({ id, phrase }: Request): void {
+    if (phrase === "velvet") this.fail(id, "PhraseError", "The encoder does not know “velvet”.");
+    else {
+      this.showPool(phrase.trim());
+      this.reply(id, {});
+    }
+  }
+
+  private decide({ id, rows, class_name }: Request): void {
+    this.decisions.push({ rows, className: class_name });
+    this.showPool();
+    this.reply(id, {});
+  }
+
+  private decided(): Map<number, string | null> {
+    return new Map(this.decisions.flatMap(({ rows, className }) => rows.map((row) => [row, className])));
+  }
+
+  private showPool(phrase = this.traits.pool?.phrase ?? ""): void {
+    const decided = this.decided();
+    const hits = this.data.images
+      .map((image) => ({ row: image.row, similarity: this.similarity(image, phrase) }))
+      .filter(({ row }) => !decided.has(row))
+      .sort((a, b) => b.similarity - a.similarity)
+      .slice(0, 120);
+    const accepted = new Map<string, number>();
+    for (const name of decided.values()) if (name) accepted.set(name, (accepted.get(name) ?? 0) + 1);
+    const all = [...accepted.values()].reduce((sum, n) => sum + n, 0);
+    const pool: Pool = {
+      ...(this.traits.pool ?? POOL),
+      phrase,
+      rows: phrase ? hits.map(({ row }) => row) : [],
+      similarities: phrase ? hits.map(({ similarity }) => similarity) : [],
+      accepted: [...accepted],
+      rejected: decided.size - all,
+      waiting: Math.max(0, all - this.added),
+      added: this.added,
+      undo: this.decisions.length ? "the last decision" : "",
+    };
+    this.update({ pool });
   }
 
   private readonly marksOf = new Map<string, Map<number, boolean>>();

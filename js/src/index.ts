@@ -3,6 +3,7 @@
 import { Channel } from "./channel";
 import { ExampleFeed } from "./feed";
 import type { Model } from "./model";
+import { type LoadPanels, panelLoader } from "./panel-loader";
 import { Thumbnails } from "./thumbnails";
 import { mount } from "./views/app";
 
@@ -12,6 +13,7 @@ interface Shared {
   channel: Channel;
   feed: ExampleFeed;
   thumbnails: Thumbnails;
+  loadPanels: LoadPanels;
   dispose(): void;
 }
 
@@ -28,6 +30,7 @@ function share(model: Model): Shared {
     channel,
     feed,
     thumbnails,
+    loadPanels: panelLoader(channel),
     dispose() {
       thumbnails.dispose();
       feed.dispose();
@@ -53,8 +56,7 @@ export default function widget() {
 
     render({ model, el, signal }: Context & { el: HTMLElement }) {
       const own = shared ? null : share(model);
-      const { channel, feed, thumbnails } = shared ?? (own as Shared);
-      const unmount = mount(el, { model, channel, feed, thumbnails });
+      const unmount = mount(el, { model, ...(shared ?? (own as Shared)) });
       let disposed = false;
       const dispose = () => {
         if (disposed) return;

@@ -156,6 +156,29 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Unlabelled images under review. */
+export interface Pool {
+  name: string;
+  size: number;
+  /** Names its images in requests for images. */
+  split: string;
+  has_images: boolean;
+  /** What was searched for; empty before any search. */
+  phrase: string;
+  /** The hits that nobody decided about yet, the most similar first. */
+  rows: number[];
+  similarities: number[];
+  /** Classes, and how many images were accepted as each. */
+  accepted: [class_name: string, count: number][];
+  rejected: number;
+  /** Accepted, and not in the training set yet. */
+  waiting: number;
+  /** In the training set. */
+  added: number;
+  /** What undo would take back; empty when there is nothing. */
+  undo: string;
+}
+
 /** Where the session is saved after every change. */
 export interface Saved {
   folder: string;
@@ -206,6 +229,7 @@ export interface Traits {
   saved: Saved | null;
   suggestions: Suggestions;
   marks: Marks;
+  pool: Pool | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -234,6 +258,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "saved",
   "suggestions",
   "marks",
+  "pool",
 ];
 
 export interface ThumbnailItem {

@@ -249,6 +249,9 @@ export const strings = {
   loadingOriginal: "Loading the original…",
   chooseClass: "Choose a class to see what the model gets right and wrong.",
 
+  panels: { pool: "Search unlabelled images for more training data" } as const,
+  loadingPanel: "Loading…",
+
   timeout: (seconds: number) =>
     `The kernel has not answered for ${seconds} seconds. It may be busy or stopped; what you entered is still here.`,
   gone: "The connection to the kernel is gone. Run the cell again to go on; what you kept is saved.",

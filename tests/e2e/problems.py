@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from clarify_widget.encoders.base import Encoder
     from clarify_widget.session import Comparison
+    from clarify_widget.session.gathering import Gathering
 
 COLOURS = {"red": (198, 60, 52), "blue": (49, 98, 176)}
 SIZES = {"train": 400, "val": 160, "test": 160}
@@ -52,6 +53,18 @@ def drawing(is_round: bool, is_red: bool) -> Image.Image:
     return image
 
 
+def drawings(is_round: Sequence[int], is_red: Sequence[int]) -> list[Image.Image]:
+    return [drawing(bool(shape), bool(colour)) for shape, colour in zip(is_round, is_red, strict=True)]
+
+
+def embedded(is_round: Any, is_red: Any, rng: np.random.Generator) -> Any:
+    """Rows in which the colour is easy to read, and the shape is hard."""
+    rows = rng.normal(scale=0.35, size=(len(is_round), WIDTH))
+    rows[:, 0] += 2 * is_red - 1
+    rows[:, 1] += 0.45 * (2 * is_round - 1)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 def shapes(
     class_names: Sequence[str] = ("square", "oval"),
     seed: int = 0,
@@ -65,14 +78,9 @@ def shapes(
         is_round = rng.integers(0, 2, size)
         agrees = rng.random(size) < (0.95 if split == "train" else 0.6)
         is_red = np.where(agrees, is_round, 1 - is_round)
-        rows = rng.normal(scale=0.35, size=(size, WIDTH))
-        rows[:, 0] += 2 * is_red - 1
-        rows[:, 1] += 0.45 * (2 * is_round - 1)
         columns["labels"] += list(is_round)
-        columns["images"] += [
-            drawing(bool(shape), bool(colour)) for shape, colour in zip(is_round, is_red, strict=True)
-        ]
-        columns["embeddings"] += list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        columns["images"] += drawings(is_round, is_red)
+        columns["embeddings"] += list(embedded(is_round, is_red, rng))
         columns["split"] += [split] * size
         columns["groups"] += list(2 * is_round + is_red)
     given = columns | {
@@ -87,6 +95,13 @@ def small_session(**parts: Any) -> Session:
     session = Session(shapes(**parts), encoder=encoder())
     session.fit()
     return session
+
+
+def unlabelled(session: Session, size: int = 300) -> Gathering:
+    """A pool of drawings in which shape and colour have nothing to do with each other."""
+    rng = np.random.default_rng(5)
+    is_round, is_red = rng.integers(0, 2, (2, size))
+    return session.pool(embedded(is_round, is_red, rng), images=drawings(is_round, is_red))
 
 
 class WaitingSession(Session):

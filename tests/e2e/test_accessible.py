@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.lab import REPOSITORY
+from tests.e2e.everyone import BEYOND, RUN_AXE, resize
 from tests.e2e.widget_page import WidgetPage
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.lab import Lab, NotebookPage
 
-AXE = REPOSITORY / "js" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = (1400, 400)
 SOURCE = """
 import clarify_widget as cw
@@ -30,27 +28,6 @@ session = waiting_session()
 widget = cw.ClarifyWidget(session)
 widget
 """
-
-# Rules of every kind; only what a rule cannot decide ("incomplete") is left to the eye.
-_RUN_AXE = """async () => {
-  const options = {rules: {"target-size": {enabled: true}}, resultTypes: ["violations"]};
-  const {violations} = await axe.run(document.querySelector(".cw-root"), options);
-  return violations.flatMap(({id, nodes}) => nodes.map(node => `${id}: ${node.html.slice(0, 160)}
-    ${node.failureSummary.replaceAll("\\n", " ")}`));
-}"""
-
-# What lies beyond the card at its right, and cannot be seen or makes it scroll sideways.
-_BEYOND = """async () => {
-  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
-  const root = document.querySelector(".cw-root");
-  const card = root.querySelector(".cw-card");
-  const edge = card.getBoundingClientRect().right + 1;
-  const seen = node => node.checkVisibility() && !node.closest(".cw-hidden, .cw-tip, dialog");
-  const beyond = [...card.querySelectorAll("*")].filter(
-    node => seen(node) && node.getBoundingClientRect().right > edge);
-  const scrolls = [root, card].filter(node => node.scrollWidth > node.clientWidth + 1);
-  return [...beyond, ...scrolls].map(node => node.outerHTML.slice(0, 160));
-}"""
 
 # What has the focus: whether it is ours, and whether a person can see that.
 _FOCUS = """() => {
@@ -68,16 +45,6 @@ _FOCUS = """() => {
     html: active.outerHTML.slice(0, 160),
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    if not AXE.exists():
-        message = "no axe-core: `make front-end` installs it, where Node is"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -143,13 +110,6 @@ def unfold(widget: WidgetPage) -> None:
     )
 
 
-def resize(page: Page, width: int) -> None:
-    """Give the widget that many pixels, whatever the notebook has around it."""
-    page.evaluate(
-        "width => { document.querySelector('.cw-root').parentElement.style.width = `${width}px`; }", width
-    )
-
-
 def test_axe_finds_nothing_in_any_state_theme_or_width(
     notebook: NotebookPage, widget: WidgetPage, axe: str, screenshots: Path
 ) -> None:
@@ -162,9 +122,7 @@ def test_axe_finds_nothing_in_any_state_theme_or_width(
             for width in WIDTHS:
                 resize(page, width)
                 where = f"{state}, {'dark' if dark else 'light'}, {width} px"
-                for violation in page.evaluate(_RUN_AXE) + [
-                    f"beyond: {one}" for one in page.evaluate(_BEYOND)
-                ]:
+                for violation in page.evaluate(RUN_AXE) + [f"beyond: {one}" for one in page.evaluate(BEYOND)]:
                     found.setdefault(violation, []).append(where)
                 name = f"everyone-{state.replace(' ', '-')}-{'dark' if dark else 'light'}-{width}.png"
                 page.screenshot(path=screenshots / name) if state == "original" else widget.screenshot(
@@ -341,7 +299,7 @@ def test_nothing_is_cut_off_at_twice_the_size(
     for width in (1400, 800, 640):
         resize(page, width)
         page.evaluate("document.querySelector('.cw-root').style.zoom = 2")
-        assert page.evaluate(_BEYOND) == []
+        assert page.evaluate(BEYOND) == []
         widget.screenshot(screenshots / f"everyone-twice-the-size-{width}.png")
         page.evaluate("document.querySelector('.cw-root').style.zoom = ''")
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.lab import REPOSITORY, free_port, server
+from tests.e2e.pool_page import PoolPage
 from tests.e2e.widget_page import WidgetPage
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def setup():
     import weakref
     import marimo as mo
     import clarify_widget as cw
-    from tests.e2e.problems import waiting_session
+    from tests.e2e.problems import unlabelled, waiting_session
 
     session = waiting_session()
+    pool = unlabelled(session)
     made = weakref.WeakSet()
     thresholds, events, counts = [], [], []
     changed, set_changed = mo.state("")
@@ -46,7 +48,7 @@ def setup():
 
     session.subscribe(hear)
     go = mo.notebook_dir() / "go"
-    return changed, counts, cw, events, gc, go, made, mo, session, thresholds, time
+    return changed, counts, cw, events, gc, go, made, mo, pool, session, thresholds, time
 
 
 @app.cell
@@ -60,9 +62,9 @@ def buttons(mo):
 
 
 @app.cell
-def shown(anew, cw, made, mo, session):
+def shown(anew, cw, made, mo, pool, session):
     anew.value
-    widget = mo.ui.anywidget(cw.ClarifyWidget(session))
+    widget = mo.ui.anywidget(cw.ClarifyWidget(session, pool=pool))
     made.add(widget.widget)
     mo.vstack([widget, widget])
     return (widget,)
@@ -295,3 +297,22 @@ def test_a_retraining_asked_for_while_a_cell_runs_follows_it(notebook: Notebook,
     notebook.let_the_cell_end()
     expect(widget.get("comparison")).to_contain_text("Worst")
     assert "runs: annotated, the cell begins, the cell ends, retrained." in notebook.count()
+
+
+def test_a_pool_is_reviewed_in_marimo(notebook: Notebook, widget: WidgetPage, screenshots: Path) -> None:
+    """The panel is loaded into a shadow root, and two views agree."""
+    widget.try_phrase("red")
+    panel, other = PoolPage(notebook.page), PoolPage(notebook.page, 1)
+    panel.open()
+    panel.search("red")
+    panel.expect_pictures()
+    first = panel.row(1)
+    panel.tile(1).focus()
+    panel.tile(1).press("a")
+    expect(panel.get("pool-counts")).to_have_text("Accepted 1 as square; rejected 0.")
+    expect(panel.tile(1)).to_be_focused()
+    other.open()
+    other.expect_pictures()
+    other.panel.screenshot(path=screenshots / "pool-marimo.png")
+    other.get("pool-undo").click()
+    panel.expect_row(1, first)

@@ -53,7 +53,7 @@ def notebook(lab: Lab, page: Page) -> NotebookPage:
     shutil.rmtree(lab.folder / "loop", ignore_errors=True)
     names = ["class_name", "phrase", "threshold", "score", "history", "sides", "suggestions", "marks"]
     names += ["classes", "annotations", "comparison", "can_undo", "can_redo", "models", "notes", "objective"]
-    names += ["selected"]
+    names += ["selected", "objectives"]
     notebook = lab.show(page, "random_loop.ipynb", SOURCE.replace("NAMES", repr(names)))
     notebook.run_all()
     return notebook

@@ -37,7 +37,15 @@ def known(session):
         "in use": None if session.retraining is None else session.retraining.number,
         "undo": [what for what, _ in session.steps.before],
         "redo": [what for what, _ in session.steps.taken_back],
+        "reviews": session.reviews,
+        "training labels": session.dataset.train.labels.tolist(),
+        "gathered": session.gathered,
     }
+
+
+def unlabelled(session):
+    """A pool whose rows are some of validation."""
+    return session.pool(session.dataset.val.embeddings[:50])
 
 
 def contents(folder):
@@ -57,16 +65,21 @@ VERBS = {
     "redo": lambda session: session.redo(),
     "original model": lambda session: session.use_model(0),
     "first model": lambda session: session.use_model(1),
+    "accept": lambda session: unlabelled(session).accept([1, 2], "oval"),
+    "reject": lambda session: unlabelled(session).reject([2, 3]),
+    "take back": lambda session: unlabelled(session).undo(),
+    "add": lambda session: unlabelled(session).add(),
 }
 
 
 @settings(
-    max_examples=12,
+    max_examples=16,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(st.sampled_from(sorted(VERBS)), min_size=1, max_size=8))
-def test_after_every_verb_the_folder_holds_what_the_session_knows(tmp_path_factory, verbs):
+def test_after_every_verb_the_folder_holds_what_the_session_knows(tmp_path_factory, monkeypatch, verbs):
+    monkeypatch.setattr(autosave, "PATIENCE", 20)  # the disk of a busy machine is no fault
     session = Session(planted_dataset(images=False), planted_encoder())
     session.fit()
     folder = session.autosave(tmp_path_factory.mktemp("kept"))

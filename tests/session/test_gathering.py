@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from clarify_widget import Session, arrays
-from clarify_widget.errors import DataError, PhraseError, UnknownClassError
+from clarify_widget.datasets.images import ImageList
+from clarify_widget.discovery.pool import BlockIndex, Pool
+from clarify_widget.errors import DataError, ImageReadError, PhraseError, UnknownClassError
+from clarify_widget.session.gathering import Gathering
 from tests.session.planted import planted_dataset, planted_encoder, planted_rows
 
 SIZE = 600
@@ -108,9 +113,13 @@ def test_the_session_tells_those_who_listen(bare, pool_rows):
     pool = bare.pool(pool_rows[0])
     pool.add()
     assert events == []
+    pool.accept([], "oval")
+    assert events == []
     pool.accept([0], "oval")
+    pool.reject([1])
+    pool.undo()
     pool.add()
-    assert events == ["gathered"]
+    assert events == ["reviewed", "reviewed", "reviewed", "gathered"]
 
 
 def test_hits_can_be_read_in_a_terminal_and_in_a_notebook(bare, pool_rows):
@@ -176,3 +185,112 @@ def test_features_of_another_backbone_cannot_be_made_of_a_pool(pool_rows):
     pool.accept([1], "oval")
     with pytest.raises(DataError, match="features beside the embeddings"):
         pool.add()
+
+
+DECISIONS = st.lists(
+    st.tuples(st.lists(st.integers(0, 5), min_size=1, max_size=3), st.sampled_from(["square", "oval", None])),
+    max_size=8,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(DECISIONS)
+def test_each_undo_returns_to_what_was_before(bare, pool_rows, decisions):
+    pool = bare.pool(pool_rows[0])
+    while pool.undo():
+        pass
+    before = []
+    for rows, class_name in decisions:
+        before.append((pool.accepted, pool.rejected))
+        if class_name is None:
+            pool.reject(rows)
+        else:
+            pool.accept(rows, class_name)
+    for was in reversed(before):
+        assert pool.undo()
+        assert (pool.accepted, pool.rejected) == was
+    assert pool.undo() == ""
+
+
+def test_what_was_added_is_not_taken_back(bare, pool_rows):
+    pool = bare.pool(pool_rows[0])
+    pool.accept([1], "oval")
+    pool.add()
+    assert pool.undo() == ""
+    pool.reject([2, 3])
+    assert pool.undo() == "reject 2 images"
+    assert pool.accepted == {1: "oval"}
+
+
+def test_two_looks_at_one_pool_agree_and_another_pool_is_its_own(bare, pool_rows):
+    rows = pool_rows[0]
+    first, second, other = bare.pool(rows), bare.pool(rows.copy()), bare.pool(rows[::-1].copy())
+    first.accept([1], "oval")
+    second.reject([2])
+    assert (first.accepted, first.rejected) == (second.accepted, second.rejected) == ({1: "oval"}, {2})
+    assert other.accepted == {}
+
+
+def begun_again(folder, *, images=False):
+    """What a notebook does when its kernel was killed and its cells are run again."""
+    session = Session(planted_dataset(images=images), planted_encoder())
+    session.fit()
+    session.autosave(folder)
+    return session
+
+
+def test_a_killed_kernel_loses_nothing(bare, pool_rows, tmp_path):
+    rows = pool_rows[0]
+    bare.autosave(tmp_path / "kept")
+    pool = bare.pool(rows)
+    pool.accept([5, 6], "oval")
+    pool.reject([7])
+    again = begun_again(tmp_path / "kept").pool(rows)
+    assert (again.accepted, again.rejected) == ({5: "oval", 6: "oval"}, {7})
+
+    pool.add()
+    pool.accept([8], "square")
+    session = begun_again(tmp_path / "kept")
+    assert session.gathered == 2
+    np.testing.assert_array_equal(session.dataset.train.labels, bare.dataset.train.labels)
+    np.testing.assert_allclose(session.dataset.train.embeddings, bare.dataset.train.embeddings, atol=1e-6)
+    again = session.pool(rows)
+    assert again.accepted == pool.accepted
+    assert again.add() == 1
+    assert again.add() == 0
+    assert begun_again(tmp_path / "kept").gathered == 3
+
+
+def test_images_that_were_added_are_there_again_where_they_are_files(session, pool_rows, tmp_path):
+    paths = [tmp_path / f"{row}.png" for row in range(3)]
+    for row, path in enumerate(paths):
+        Image.new("RGB", (8, 8), (row, 0, 0)).save(path)
+    pictures = [*paths, *(Image.new("RGB", (8, 8)) for _ in range(SIZE - 3))]
+    session.autosave(tmp_path / "kept")
+    pool = session.pool(pool_rows[0], images=pictures)
+    pool.accept([2, 3], "oval")
+    pool.add()
+    for again in (
+        begun_again(tmp_path / "kept", images=True),
+        Session.load(tmp_path / "kept", encoder=planted_encoder(), dataset=planted_dataset()),
+    ):
+        assert again.image(1200, "train").getpixel((0, 0)) == (2, 0, 0)
+        assert again.image_name(1200, "train") == session.image_name(1200, "train")
+        assert again.image(0, "train").size == (8, 8)
+        with pytest.raises(ImageReadError, match="not saved with the session"):
+            again.image(1201, "train")
+
+
+def test_decisions_follow_images_whose_rows_have_moved(session, pool_rows):
+    rows = pool_rows[0]
+    index = BlockIndex(rows)
+    names = [f"{row}.png" for row in range(SIZE)]
+    pictures = ImageList([Image.new("RGB", (8, 8))] * SIZE, names)
+    pool = Gathering(session, Pool("photos", index, pictures))
+    pool.accept([3, 4], "oval")
+    pool.reject([5])
+    fewer = np.r_[4 : SIZE - 1]
+    later = Gathering(session, Pool("photos", BlockIndex(rows[fewer]), pictures.take(fewer)))
+    assert (later.accepted, later.rejected) == ({0: "oval"}, {1})
+    later.reject([2])
+    assert later.undo() == "reject 1 image"

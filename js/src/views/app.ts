@@ -4,6 +4,7 @@ import { h } from "../dom";
 import type { ExampleFeed } from "../feed";
 import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
+import type { LoadPanels } from "../panel-loader";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
 import { watchTheme } from "../theme";
@@ -20,6 +21,7 @@ import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
 import { markedImages, markSelected } from "./marks";
 import { modelList } from "./models";
+import { latePanels } from "./panels";
 import { phraseBox } from "./phrase";
 import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
@@ -35,6 +37,8 @@ export interface MountOptions {
   channel: Channel;
   feed: ExampleFeed;
   thumbnails: Thumbnails;
+  /** Not there in a report. */
+  loadPanels?: LoadPanels;
   /** A report: no kernel, nothing to change but the phrase shown and the threshold. */
   readonly?: boolean;
 }
@@ -42,7 +46,7 @@ export interface MountOptions {
 /** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
 export function mount(
   el: HTMLElement,
-  { model, channel, feed, thumbnails, readonly = false }: MountOptions,
+  { model, channel, feed, thumbnails, loadPanels, readonly = false }: MountOptions,
 ): () => void {
   const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
@@ -73,7 +77,8 @@ export function mount(
   ];
   const correct = readonly ? [] : [retrainPanel(tools), modelList(tools)];
   const mend: View[] = [annotationList(tools), ...correct, comparisonTable()];
-  const views = [...top, ...say, ...look, ...mend];
+  const late = loadPanels ? [latePanels({ ...tools, channel }, loadPanels)] : [];
+  const views = [...top, ...say, ...look, ...mend, ...late];
   const [histogram, sides, selection, left, right, changed] = look.map((view) => view.root);
 
   const choose = h("p", { class: "cw-quiet cw-choose" }, strings.chooseClass);
@@ -92,6 +97,7 @@ export function mount(
         h("div", { class: "cw-look" }, choose, explore, changed),
         h("div", { class: "cw-mend" }, ...mend.map((view) => view.root)),
       ),
+      ...late.map((view) => view.root),
     ),
     tip.root,
     dialog.root,

@@ -141,7 +141,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
     const rows: HTMLElement[] = [];
     const label = original?.label ?? shown.label;
     if (label) rows.push(fact(strings.label, label));
-    if (original) {
+    if (original?.predicted) {
       const name = shown.changed ? strings.predictedBefore : strings.predicted;
       rows.push(fact(name, original.predicted, original.correct ? null : wrongMark()));
     }

@@ -51,6 +51,7 @@ export class Tiles {
     private readonly tools: Tools,
     private readonly testid: string,
     private readonly selection: Selection | null = null,
+    private readonly tile = TILE,
   ) {
     this.root = h(
       "div",
@@ -73,12 +74,14 @@ export class Tiles {
 
   /** `again` keeps the place that was scrolled to. */
   show(listing: Listing, label: string, again = false): void {
+    const place = again ? Math.max(0, this.listing.rows.indexOf(this.stop)) : 0;
     this.listing = listing;
     this.root.setAttribute("aria-label", label);
     this.root.hidden = listing.rows.length === 0;
     if (!again && this.top > 0) this.root.scrollTop = this.top = 0;
     if (this.width === 0) this.readSizes();
-    if (!again || !listing.rows.includes(this.stop)) this.stop = listing.rows[0] ?? -1;
+    const { rows } = listing;
+    if (!again || !rows.includes(this.stop)) this.stop = rows[Math.min(place, rows.length - 1)] ?? -1;
     this.measure();
   }
 
@@ -106,7 +109,7 @@ export class Tiles {
 
   private measure(): void {
     const { width } = this;
-    const least = width < NARROW.frame ? NARROW.tile : TILE;
+    const least = width < NARROW.frame ? NARROW.tile : this.tile;
     this.columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
     this.side = Math.max(least, Math.floor((width + GAP) / this.columns) - GAP);
     const lines = Math.ceil(this.listing.rows.length / this.columns);

@@ -1,0 +1,4 @@
+// The panels that the widget loads when one is opened. They import nothing of the widget but types: it hands
+// them what they share.
+
+export { poolPanel as pool } from "./pool";

@@ -1,0 +1,38 @@
+// Every word that the panels show, but for those that they share with the widget.
+
+const count = (n: number): string => n.toLocaleString("en-US");
+
+export const strings = {
+  pool: {
+    search: "Search",
+    searchIn: (name: string, images: string) => `Search ${name} (${images}) for`,
+    placeholder: "what the training data lacks",
+    searchShown: (phrase: string) => `Search for “${phrase}”`,
+    searching: "Searching…",
+    start: "Search by phrase, then accept what shows a class and reject the rest.",
+    found: (n: number, all: number, high: string, low: string) =>
+      `The ${count(n)} most similar that are not decided yet, of ${count(all)}: similarity ${high} to ${low}.`,
+    none: "Nothing is left to decide about.",
+    above: (n: number, of: number, threshold: string) =>
+      `${n === of ? "All" : count(n)} of them above the threshold ${threshold}.`,
+    noImages: "This pool has rows and no images; open it with images= to see what is accepted.",
+    hits: (phrase: string, n: number) => `Hits for “${phrase}”: ${count(n)}`,
+    selected: (n: number) => `${count(n)} selected`,
+    acceptAs: "Accept as",
+    acceptClass: "Class to accept as",
+    reject: "Reject",
+    undo: "Undo",
+    undoWhat: (what: string) => `Undo: ${what}`,
+    hint: "A accepts and R rejects the image in focus, or all that are selected; U undoes. Ctrl+click, Shift+click, X or Ctrl+A selects; a click opens the original.",
+    decided: (accepted: readonly (readonly [name: string, n: number])[], rejected: number) => {
+      const kinds = accepted.map(([name, n]) => `${count(n)} as ${name}`);
+      return `Accepted ${kinds.length ? kinds.join(", ") : "none"}; rejected ${count(rejected)}.`;
+    },
+    added: (n: number) => `${count(n)} added to the training data.`,
+    add: (n: number) => `Add ${count(n)} to training data`,
+    addNone: "Add to training data",
+    retrain: "Retrain on both",
+    retrainHelp: "Train the last layer again, on the training data of before and on what was added",
+    dismiss: "Dismiss",
+  },
+} as const;
