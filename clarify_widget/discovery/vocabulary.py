@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def vocabulary() -> tuple[str, ...]:
     """Return phrases for what photographs often show beside their subject, one a line of vocabulary.txt.
 
-    Colours, materials, backgrounds, nouns, and how a photograph was taken.
+    Colours, materials, backgrounds, nouns, how a photograph was taken; the file says how they were chosen.
     """
     text = resources.files("clarify_widget.discovery").joinpath("vocabulary.txt").read_text(encoding="utf-8")
     return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))

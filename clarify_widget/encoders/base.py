@@ -58,7 +58,7 @@ class Encoder(Protocol):
 
     Three more are used where an encoder has them: `template`, the sentence that a phrase is put into
     (default "an image of a {phrase}"), `unknown_words(phrase)`, the words of a phrase that the
-    encoder never learned, and `phrases`, those to suggest (default a few hundred common ones).
+    encoder never learned, and `phrases`, those to suggest (default some 1,500 common ones).
     """
 
     @property

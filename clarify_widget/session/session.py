@@ -408,7 +408,7 @@ class Session:
             How many to return, the highest Error Score first.
         candidates
             The phrases to try, without those that name a class; `discovery` finds some in captions and in
-            WordNet. None means those that the encoder knows by itself (its `phrases`), else a few hundred
+            WordNet. None means those that the encoder knows by itself (its `phrases`), else some 1,500
             that come with the package. What is found for None is remembered until the model changes.
         cancelled
             Asked between batches of phrases that have to be embedded, and all the time after that.

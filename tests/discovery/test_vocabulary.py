@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
+import numpy as np
 import pytest
 
+from clarify_widget.concepts.published import IMAGENET_FEATURES, USER_PHRASES
 from clarify_widget.discovery import vocabulary, without_class_names, wordnet, wordnet_nouns
 from clarify_widget.errors import MissingDependencyError
 
 
-def test_the_vocabulary_is_a_few_hundred_plain_phrases():
-    assert 300 < len(vocabulary()) < 1000
-    assert len(set(vocabulary())) == len(vocabulary())
-    assert all(phrase == " ".join(phrase.split()) for phrase in vocabulary())
+def singular(word):
+    for plural, one in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("s", "")):
+        if word.endswith(plural) and len(word) > 4:
+            return word.removesuffix(plural) + one
+    return word
+
+
+def words_of(phrases):
+    return {singular(word) for phrase in phrases for word in re.findall("[a-z]+", phrase.casefold())}
+
+
+def test_the_vocabulary_is_some_1500_plain_phrases_each_once():
+    assert 1500 <= len(vocabulary()) <= 2000
     assert {"forest background", "red", "wood", "blurry"} <= set(vocabulary())
+    assert len({phrase.casefold() for phrase in vocabulary()}) == len(vocabulary())
+    odd = [phrase for phrase in vocabulary() if not re.fullmatch(r"[\wé'-]+( [\wé'-]+){0,4}", phrase)]
+    assert odd == []
+    assert not [phrase for phrase in vocabulary() if phrase.startswith(("a ", "an ", "the "))]
+
+
+def test_the_vocabulary_has_almost_every_object_of_coco():
+    from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
+
+    objects = FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"]
+    objects = [name for name in objects if name not in ("__background__", "N/A")]
+    lacking = {name for name in objects if not words_of([name]) <= words_of(vocabulary())}
+    american = {"airplane", "cell phone", "couch", "donut", "hair drier", "refrigerator", "tv"}
+    assert lacking == american
+
+
+def test_the_vocabulary_has_nine_of_ten_words_that_users_of_clarify_wrote():
+    written = [
+        *(phrase for users in USER_PHRASES.values() for phrase in (*users.best_error_score, *users.others)),
+        *(feature.phrase for feature in IMAGENET_FEATURES),
+    ]
+    grammar = words_of(["a the of or and in on to with that is their no not than more any other lot lots"])
+    words = [word for phrase in written for word in words_of([phrase]) - grammar]
+    known = words_of(vocabulary())
+    assert np.mean([word in known for word in words]) > 0.85
 
 
 def test_phrases_that_name_a_class_are_left_out():
