@@ -1,7 +1,7 @@
 """An open_clip model, cut where its towers end and the projections into the joint space begin.
 
 The towers stay frozen, so what they make of an image or a text is computed once; the projections are small
-and are all that is trained. Nothing here changes the model that is cut: whoever still uses it does not notice.
+and are all that is trained. Nothing here changes the model that is cut: who still uses it does not notice.
 """
 
 from __future__ import annotations
