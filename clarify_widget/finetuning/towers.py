@@ -67,6 +67,7 @@ def cache_towers(
     attributes: Sequence[str] = (),
     *,
     templates: Sequence[str] | None = None,
+    class_nouns: Sequence[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> CachedTowers:
@@ -82,6 +83,8 @@ def cache_towers(
         Phrases for the spurious attributes, such as ("water", "land").
     templates
         Sentences with {phrase} in them; by default the 80 of CLIP's ImageNet prompts, as in the paper.
+    class_nouns
+        What the templates are filled with, one a class; by default the names of the classes.
     cache_dir
         Where the image tower's outputs are kept between runs, as `embed_images` keeps rows. For RN50 an image
         has 100,352 of them, 0.4 MB.
@@ -93,9 +96,10 @@ def cache_towers(
     EncoderError
         When the encoder is no OpenClipEncoder, or of an architecture that cannot be cut.
     DataError
-        When a split has no images, none of them can be read, or there are no templates.
+        When a split has no images, none of them can be read, there are no templates, or nouns and classes
+        differ in number.
     PhraseError
-        When an attribute is blank or too long.
+        When an attribute or noun is blank or too long.
     """
     if not isinstance(encoder, OpenClipEncoder):
         raise EncoderError(
@@ -106,6 +110,9 @@ def cache_towers(
     sentences = imagenet_templates() if templates is None else tuple(templates)
     if not sentences or any("{phrase}" not in sentence for sentence in sentences):
         raise DataError(f"Templates are sentences with {{phrase}} in them; got {list(sentences)[:3]}.")
+    nouns = tuple(check_phrase(noun) for noun in class_nouns or dataset.class_names)
+    if len(nouns) != dataset.num_classes:
+        raise DataError(f"There are {len(nouns)} class_nouns for {dataset.num_classes} classes.")
     phrases = tuple(check_phrase(attribute) for attribute in attributes)
     tower = Backbone(
         image_tower(encoder.model),
@@ -125,7 +132,7 @@ def cache_towers(
             test=None if dataset.test is None else splits[dataset.test.name],
         ),
         images,
-        _prompts(encoder, sentences, dataset.class_names),
+        _prompts(encoder, sentences, nouns),
         phrases,
         _prompts(encoder, sentences, phrases),
     )
