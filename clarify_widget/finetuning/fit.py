@@ -20,6 +20,7 @@ from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.finetuning import losses
 from clarify_widget.finetuning.projections import image_projection, text_projection, unit, with_projections
 from clarify_widget.finetuning.settings import Losses, Settings
+from clarify_widget.training.head import FitReport, LinearHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,6 +150,23 @@ class FineTuned:
             None if in_train is None else np.bincount(in_train, minlength=len(dataset.group_names or ())),
             class_names=dataset.class_names,
             group_names=dataset.group_names,
+        )
+
+    @property
+    def stopped_because(self) -> str:
+        """Which epoch was kept, in a sentence for people."""
+        if not self.history:
+            return "nothing was trained"
+        return f"epoch {self.best_epoch} of {len(self.history) - 1} had the best worst group on validation"
+
+    def head(self) -> LinearHead:
+        """Return the zero-shot classifier as a head on the encoder's embeddings."""
+        logit_scale = float(self.towers.encoder.model.logit_scale.detach().exp())
+        weights = logit_scale * self.prototypes.T.astype(np.float64)
+        width, classes = weights.shape
+        report = FitReport(math.nan, math.nan, None, self.best_epoch, self.stopped_because)
+        return LinearHead(
+            np.zeros(width), np.ones(width), weights, np.zeros(classes), "zero_shot", 0.0, report
         )
 
     def _outputs(self, split: str) -> Tensor:
