@@ -1,4 +1,4 @@
-"""Stars that come with a duck: a class that a model knows by its company, as "baby pacifier" by the baby."""
+"""Stars that come with a duck: classes that a model knows by their company, as "baby pacifier" by the baby."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset
 
 _KINDS = ("star", "cross")
+_COMPANIONS = ("duck", "owl")
 _COLOURS = ("red", "blue", "green", "yellow", "purple")
 _PLUMAGES = ("white", "grey", "brown")
-_SIZE = (0.22, 0.27)  # small beside the duck, which is easier to make out
-_DUCK_SIZE = (0.42, 0.50)
-_WITH_DUCK = 0
+_SIZE = (0.28, 0.33)  # smaller than the birds, which are easier to make out
+_COMPANION_SIZE = (0.34, 0.40)
 
 
 def companions(seed: int = 0) -> Dataset:
-    """Stars that mostly have a duck beside them, and crosses that mostly stand alone.
+    """Stars that mostly have a duck beside them, and crosses that mostly have an owl.
 
-    The first class is called "duck star", as ImageNet calls a pacifier "baby pacifier": its name names the
-    company as well, and a model that reads it looks for both. In training 95 % of the stars have a duck and
-    5 % of the crosses; in validation and test half of either. So a model is wrong on stars alone and on
-    crosses with a duck.
+    The classes are called "duck star" and "owl cross", as ImageNet calls a pacifier "baby pacifier": the name
+    names the company as well, and a model that reads it looks for both. In training 95 % of them have that
+    company; in validation and test half of them. So a model is wrong on stars with an owl and on crosses with
+    a duck.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def companions(seed: int = 0) -> Dataset:
     Returns
     -------
     Dataset
-        Classes "duck star" and "cross"; groups "star with duck", "star alone", "cross with duck" and "cross
-        alone"; 1,600 training, 400 validation and 400 test images of 128 by 128 pixels, rendered when asked
-        for.
+        Classes "duck star" and "owl cross"; groups "star with duck", "star with owl", "cross with duck" and
+        "cross with owl"; 1,600 training, 400 validation and 400 test images of 128 by 128 pixels, rendered
+        when asked for.
 
     Notes
     -----
@@ -47,8 +47,8 @@ def companions(seed: int = 0) -> Dataset:
     """
     return correlated(
         "companions",
-        ("duck star", "cross"),
-        ("star with duck", "star alone", "cross with duck", "cross alone"),
+        ("duck star", "owl cross"),
+        ("star with duck", "star with owl", "cross with duck", "cross with owl"),
         _draw,
         train=Sizes(per_class=800, usual=760),
         held_out=Sizes(per_class=200, usual=100),
@@ -58,27 +58,22 @@ def companions(seed: int = 0) -> Dataset:
 
 def _draw(rng: np.random.Generator, label: int, attribute: int) -> Scene:
     side = 1 if rng.random() < 0.5 else -1
-    near, far = float(rng.uniform(0.20, 0.28)), float(rng.uniform(0.12, 0.20))
     return Scene(
         kind=_KINDS[label],
         colour=_one_of(rng, _COLOURS),
         background="plain",
-        places=((0.5 + side * near, float(rng.uniform(0.3, 0.7))),),
+        places=((0.5 + side * float(rng.uniform(0.20, 0.28)), float(rng.uniform(0.3, 0.7))),),
         size=float(rng.uniform(*_SIZE)),
         angle=float(rng.uniform(-8, 8)),
         seed=int(rng.integers(2**31)),
-        companion=_duck(rng, 0.5 - side * far) if attribute == _WITH_DUCK else None,
-    )
-
-
-def _duck(rng: np.random.Generator, x: float) -> Scene:
-    return Scene(
-        kind="duck",
-        colour=_one_of(rng, _PLUMAGES),
-        background="plain",
-        places=((x, float(rng.uniform(0.4, 0.6))),),
-        size=float(rng.uniform(*_DUCK_SIZE)),
-        facing=1 if rng.random() < 0.5 else -1,
+        companion=Scene(
+            kind=_COMPANIONS[attribute],
+            colour=_one_of(rng, _PLUMAGES),
+            background="plain",
+            places=((0.5 - side * float(rng.uniform(0.14, 0.22)), float(rng.uniform(0.4, 0.6))),),
+            size=float(rng.uniform(*_COMPANION_SIZE)),
+            facing=1 if rng.random() < 0.5 else -1,
+        ),
     )
 
 

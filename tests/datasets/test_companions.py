@@ -8,15 +8,15 @@ from clarify_widget.datasets.scenes import Scene, render
 from clarify_widget.datasets.scenes.phrases import is_true
 
 
-def test_groups_are_the_classes_with_and_without_a_duck() -> None:
+def test_groups_are_the_classes_with_each_companion() -> None:
     dataset = companions()
-    assert dataset.class_names == ("duck star", "cross")
-    assert dataset.group_names == ("star with duck", "star alone", "cross with duck", "cross alone")
+    assert dataset.class_names == ("duck star", "owl cross")
+    assert dataset.group_names == ("star with duck", "star with owl", "cross with duck", "cross with owl")
     for split in dataset.splits():
         assert np.array_equal(split.groups // 2, split.labels)
 
 
-def test_the_duck_goes_with_the_star_in_training_only() -> None:
+def test_the_companion_goes_with_the_class_in_training_only() -> None:
     for split in companions().splits():
         usual = (split.groups % 2 == split.labels).mean()
         assert usual == pytest.approx(0.95 if split.name == "train" else 0.5)
