@@ -1,4 +1,4 @@
-"""Stars that come with a duck: classes that a model knows by their company, as "baby pacifier" by the baby."""
+"""Stars that come with a duck: classes known by their company, as "baby pacifier" is by the baby."""
 
 from __future__ import annotations
 
