@@ -7,7 +7,7 @@ discrepancies in percent, AIoU in 0..1.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from clarify_widget.finetuning import (
     FINE_TUNED_CLIP,
@@ -88,7 +88,9 @@ TABLE_5 = {
 """CLIP RN50 on ImageNet's baby pacifier and water bottle; the attribute is a baby."""
 
 
-def run_row(row: Row, towers: CachedTowers, settings: Settings, variant: str) -> FineTuned:
+def run_row(
+    row: Row, towers: CachedTowers, settings: Settings, variant: Literal["paper", "released"]
+) -> FineTuned:
     """Fine-tune on Waterbirds by one method."""
     if row.objective is None:
         return pretrained(towers)

@@ -24,7 +24,7 @@ def companions(seed: int = 0) -> Dataset:
     """Stars that mostly have a duck beside them, and crosses that mostly have an owl.
 
     The classes are called "duck star" and "owl cross", as ImageNet calls a pacifier "baby pacifier": the name
-    names the company as well, and a model that reads it looks for both. In training 95 % of them have that
+    names the company as well, and a model that reads it looks for both. In training 98 % of them have that
     company; in validation and test half of them. So a model is wrong on stars with an owl and on crosses with
     a duck.
 
@@ -50,7 +50,7 @@ def companions(seed: int = 0) -> Dataset:
         ("duck star", "owl cross"),
         ("star with duck", "star with owl", "cross with duck", "cross with owl"),
         _draw,
-        train=Sizes(per_class=800, usual=760),
+        train=Sizes(per_class=800, usual=784),
         held_out=Sizes(per_class=200, usual=100),
         seed=seed,
     )

@@ -2,6 +2,8 @@
 
 from clarify_widget.finetuning.fit import Epoch, FineTuned, FinetuneProgress, finetune, pretrained
 from clarify_widget.finetuning.settings import (
+    DRAWN,
+    DRAWN_SPURIOUS_LANGUAGE,
     FINE_TUNED_CLIP,
     PUBLISHED,
     SPURIOUS_IMAGE,
@@ -12,6 +14,8 @@ from clarify_widget.finetuning.settings import (
 from clarify_widget.finetuning.towers import CachedTowers, cache_towers
 
 __all__ = [
+    "DRAWN",
+    "DRAWN_SPURIOUS_LANGUAGE",
     "FINE_TUNED_CLIP",
     "PUBLISHED",
     "SPURIOUS_IMAGE",

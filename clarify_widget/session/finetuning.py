@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from clarify_widget.encoders.base import phrase_parts
 from clarify_widget.errors import DataError, NotFittedError
-from clarify_widget.finetuning import SPURIOUS_LANGUAGE, cache_towers, finetune
+from clarify_widget.finetuning import (
+    DRAWN,
+    DRAWN_SPURIOUS_LANGUAGE,
+    PUBLISHED,
+    SPURIOUS_LANGUAGE,
+    cache_towers,
+    finetune,
+)
 from clarify_widget.session.cells import Cells, with_whole_classes
 from clarify_widget.session.comparison import compare
 from clarify_widget.session.origin import Origin
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import IntArray
     from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import Dataset, Split
+    from clarify_widget.encoders.base import Encoder
     from clarify_widget.encoders.open_clip import OpenClipEncoder
     from clarify_widget.encoders.preparation import Progress
     from clarify_widget.finetuning import FineTuned, FinetuneProgress, Losses, Settings
@@ -86,10 +94,11 @@ def finetune_session(
         progress=embedding,
     )
     _check_same_images(dataset, towers.dataset)
+    usual_objective, usual_settings = _usual(session.encoder)
     tuned = finetune(
         towers,
-        SPURIOUS_LANGUAGE if objective is None else objective,
-        settings,
+        usual_objective if objective is None else objective,
+        usual_settings if settings is None else settings,
         groups=with_whole_classes(slices_of(dataset.train), dataset.train, dataset.class_names).ids,
         val_cells=_cells_to_judge(dataset, slices_of(dataset.val)),
         progress=progress,
@@ -105,6 +114,15 @@ def finetune_session(
         slices=slices_of(split),
     )
     return Finetuning(comparison, tuned, _session_of(session, tuned))
+
+
+def _usual(encoder: Encoder) -> tuple[Losses, Settings]:
+    """Return what an encoder is fine-tuned with unless told otherwise."""
+    from clarify_widget.encoders.demo.encoder import DemoEncoder
+
+    if isinstance(encoder, DemoEncoder):
+        return DRAWN_SPURIOUS_LANGUAGE, DRAWN
+    return SPURIOUS_LANGUAGE, PUBLISHED["RN50"]
 
 
 def _attributes(session: Session, annotations: Annotations) -> Iterator[str]:

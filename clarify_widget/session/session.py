@@ -943,7 +943,8 @@ class Session:
         objective
             A sum of `finetuning.Losses`; by default L_CLIP + L_vc + L_lc + L_ls of the paper.
         settings
-            Of SGD; by default those published for CLIP's RN50.
+            Of SGD; by default those published for CLIP's RN50. The demo encoder has weights and settings of
+            its own, `finetuning.DRAWN_SPURIOUS_LANGUAGE` and `DRAWN`.
         progress, cancelled
             Called after, and asked before, every step; a true answer of `cancelled` stops.
         use

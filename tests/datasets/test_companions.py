@@ -19,7 +19,7 @@ def test_groups_are_the_classes_with_each_companion() -> None:
 def test_the_companion_goes_with_the_class_in_training_only() -> None:
     for split in companions().splits():
         usual = (split.groups % 2 == split.labels).mean()
-        assert usual == pytest.approx(0.95 if split.name == "train" else 0.5)
+        assert usual == pytest.approx(0.98 if split.name == "train" else 0.5)
 
 
 def test_the_seed_decides_every_image() -> None:

@@ -10,7 +10,9 @@ import pytest
 import clarify_widget as cw
 from clarify_widget import encoders
 from clarify_widget.errors import CancelledError, DataError, EncoderError, NotFittedError
-from clarify_widget.finetuning import SPURIOUS_LANGUAGE, Settings
+from clarify_widget.finetuning import DRAWN_SPURIOUS_LANGUAGE, SPURIOUS_LANGUAGE, Settings
+from clarify_widget.session.finetuning import _usual
+from tests.finetuning.tiny import tiny_encoder
 from tests.session.planted import planted_dataset, planted_encoder
 
 QUICK = Settings(learning_rate=1e-3, epochs=2)
@@ -48,7 +50,7 @@ def result(session):
 
 def test_kept_phrases_are_the_attributes_and_their_slices_the_groups(session, result):
     assert result.tuned.towers.attributes == ("forest", "water")
-    assert result.tuned.objective == str(SPURIOUS_LANGUAGE)
+    assert result.tuned.objective == str(DRAWN_SPURIOUS_LANGUAGE)
     assert result.tuned.towers.encoder is session.encoder
 
 
@@ -58,7 +60,7 @@ def test_comparison_sets_the_model_under_review_beside_the_tuned_encoder(session
     after = result.tuned.evaluation("test")
     assert result.comparison.before == before
     assert result.comparison.after.worst_group == after.worst_group
-    assert "L_ls, SGD on the projections; epoch" in str(result)
+    assert "200 L_ls (released), SGD on the projections; epoch" in str(result)
     assert str(result) == str(result.comparison)
     assert "<table>" in result._repr_html_()
 
@@ -108,6 +110,13 @@ def test_without_groups_the_worst_slice_decides():
         cells += [right[(val.labels == label) & has].mean(), right[(val.labels == label) & ~has].mean()]
     best = result.tuned.history[result.tuned.best_epoch]
     assert best.worst == pytest.approx(min(cells))
+
+
+def test_another_encoder_has_the_papers_objective_and_the_published_settings(session):
+    plain = session.finetune(SPURIOUS_LANGUAGE, QUICK)
+    assert plain.tuned.objective == "L_CLIP + L_vc + L_lc + L_ls"
+    losses, settings = _usual(tiny_encoder())
+    assert (losses, settings.learning_rate, settings.epochs) == (SPURIOUS_LANGUAGE, 1e-4, 300)
 
 
 def test_cancelling_leaves_the_session_as_it_was(session):
