@@ -25,6 +25,7 @@ from clarify_widget.session.comparison import compare
 from clarify_widget.session.origin import Origin
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -60,8 +61,23 @@ class Finetuning:
 
     @property
     def encoder(self) -> OpenClipEncoder:
-        """The fine-tuned model; `encoder.save(folder)` writes it, `encoders.load(folder)` reads it."""
+        """The fine-tuned model."""
         return self.tuned.encoder
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the fine-tuned model to a folder that `encoders.load` and open_clip open.
+
+        From then on the encoder is called by that folder, so that the session, saved after this, opens again
+        in another process by itself.
+
+        Raises
+        ------
+        EncoderError
+            As `OpenClipEncoder.save`.
+        """
+        path = self.encoder.save(folder).absolute()
+        self.encoder.name = f"local-dir:{path}"
+        return path
 
     def __str__(self) -> str:
         """Return the comparison as text."""

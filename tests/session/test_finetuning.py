@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import clarify_widget as cw
-from clarify_widget import encoders
 from clarify_widget.errors import CancelledError, DataError, EncoderError, NotFittedError
 from clarify_widget.finetuning import DRAWN_SPURIOUS_LANGUAGE, SPURIOUS_LANGUAGE, Settings
 from clarify_widget.session.finetuning import _usual
@@ -60,7 +59,7 @@ def test_comparison_sets_the_model_under_review_beside_the_tuned_encoder(session
     after = result.tuned.evaluation("test")
     assert result.comparison.before == before
     assert result.comparison.after.worst_group == after.worst_group
-    assert "200 L_ls (released), SGD on the projections; epoch" in str(result)
+    assert "100 L_ls (released), SGD on the projections; epoch" in str(result)
     assert str(result) == str(result.comparison)
     assert "<table>" in result._repr_html_()
 
@@ -89,12 +88,17 @@ def test_new_session_scores_keeps_retrains_and_finetunes_again(result):
     assert again.encoder.name.startswith(f"{new.encoder.name}, fine-tuned ")
 
 
-def test_new_session_can_be_saved_and_loaded_with_the_saved_encoder(result, tmp_path):
-    encoder = encoders.load(str(result.encoder.save(tmp_path / "encoder")), device="cpu")
-    result.session.save(tmp_path / "session")
-    again = cw.Session.load(tmp_path / "session", dataset=birds(), encoder=result.encoder)
-    assert np.array_equal(again.predictions("test"), result.session.predictions("test"))
-    assert np.allclose(encoder.encode_text(["a duck"]), again.encoder.encode_text(["a duck"]), atol=1e-6)
+def test_new_session_opens_again_by_itself_once_the_encoder_is_saved(session, tmp_path):
+    result = session.finetune(settings=QUICK)
+    folder = result.save(tmp_path / "encoder")
+    new = result.session
+    new.annotate("water bird", "duck", float(np.median(new.similarities("duck", "train"))))
+    new.save(tmp_path / "session")
+    again = cw.Session.load(tmp_path / "session", dataset=birds())
+    assert again.encoder.name == f"local-dir:{folder}"
+    assert np.array_equal(again.predictions("test"), new.predictions("test"))
+    assert np.allclose(again.similarities("a duck"), new.similarities("a duck"), atol=1e-5)
+    assert again.annotations == new.annotations
 
 
 def test_without_groups_the_worst_slice_decides():
