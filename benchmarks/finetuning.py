@@ -56,7 +56,7 @@ METHODS: dict[str, Objective | None] = {
     "L_lc + L_vc + L_ls, Eq. 2-5, all weights 1": SPURIOUS_LANGUAGE,
     "L_lc + L_vc + L_vs, Eq. 2-5, all weights 1 (true groups)": SPURIOUS_IMAGE,
 }
-LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+LEARNING_RATES = (1e-3, 1e-2)
 
 
 @dataclass(frozen=True)

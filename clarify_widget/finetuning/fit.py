@@ -20,6 +20,7 @@ from clarify_widget.evaluation import Evaluation, evaluate
 from clarify_widget.finetuning import losses
 from clarify_widget.finetuning.projections import image_projection, text_projection, unit, with_projections
 from clarify_widget.finetuning.settings import Losses, Settings
+from clarify_widget.training.checks import check_training_labels
 from clarify_widget.training.head import FitReport, LinearHead
 
 if TYPE_CHECKING:
@@ -256,7 +257,10 @@ class _Training:
         dataset, device = towers.dataset, towers.encoder.device
         _check_objective(objective, settings, towers)
         self.towers, self.objective, self.settings, self.device = towers, objective, settings, device
-        self.labels = torch.from_numpy(dataset.train.labels)
+        labels = check_training_labels(
+            dataset.train.labels, dataset.num_classes, length=len(towers.images[dataset.train.name])
+        )
+        self.labels = torch.from_numpy(labels)
         self.groups = _cells_or_none(groups, dataset.train.groups, len(dataset.train), "groups")
         self.shown = _shown_or_none(shown, len(towers.attributes), len(dataset.train))
         self.val_cells = _val_cells(val_cells, towers)

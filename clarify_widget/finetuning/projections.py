@@ -78,7 +78,7 @@ class LinearProjection(nn.Module):
 
 
 def image_projection(model: Any) -> nn.Module:
-    """Return a copy, in single precision, of what makes rows of the image tower's outputs.
+    """Return a trainable copy, in single precision, of what makes rows of the image tower's outputs.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def image_projection(model: Any) -> nn.Module:
     """
     visual = model.visual
     if isinstance(visual, ModifiedResNet):
-        return AttentionPooling(copy.deepcopy(visual.attnpool).float())
+        return AttentionPooling(copy.deepcopy(visual.attnpool).float().requires_grad_())
     if isinstance(visual, VisionTransformer) and visual.proj is not None:
         return LinearProjection(visual.proj.detach().float().clone())
     raise EncoderError(
@@ -97,7 +97,7 @@ def image_projection(model: Any) -> nn.Module:
 
 
 def text_projection(model: Any) -> nn.Module:
-    """Return a copy, in single precision, of what makes rows of the text tower's outputs.
+    """Return a trainable copy, in single precision, of what makes rows of the text tower's outputs.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def text_projection(model: Any) -> nn.Module:
     tower = _text_module(model)
     projection = getattr(tower, "text_projection", None)
     if isinstance(projection, nn.Linear):
-        return copy.deepcopy(projection).float()
+        return copy.deepcopy(projection).float().requires_grad_()
     if projection is None:
         raise EncoderError(
             f"Fine-tuning needs a text tower of open_clip with a text_projection; this one is a "

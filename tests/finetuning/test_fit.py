@@ -159,6 +159,14 @@ def test_pretrained_is_the_zero_shot_classifier(dataset):
     assert baseline.evaluation("test").adjusted_average is not None
 
 
+def test_tuned_encoder_can_be_tuned_again(towers, dataset):
+    tuned = run(towers, FINE_TUNED_CLIP, replace(QUICK, learning_rate=0.1))
+    again = cache_towers(tuned.encoder, dataset, ["blue"], templates=TEMPLATES)
+    assert np.allclose(pretrained(again).embeddings("test"), tuned.embeddings("test"), atol=1e-5)
+    losses = [epoch.loss for epoch in run(again, FINE_TUNED_CLIP, replace(QUICK, epochs=4)).history[1:]]
+    assert len(set(losses)) == 4
+
+
 def test_frozen_text_projection_stays_as_it_is(vit):
     tuned = run(vit, FINE_TUNED_CLIP, replace(QUICK, text_projection=False))
     assert torch.equal(tuned.text.weight, vit.encoder.model.text_projection)
@@ -257,6 +265,9 @@ def test_each_thing_that_is_missing_is_named(vit, dataset):
     wordless = cache_towers(vit.encoder, dataset, templates=TEMPLATES)
     with pytest.raises(DataError, match="needs names of spurious attributes"):
         finetune(wordless, SPURIOUS_LANGUAGE, QUICK)
+    one_class = replace(dataset.train, labels=np.zeros(30, dtype=int))
+    with pytest.raises(DataError, match="training images of each class"):
+        finetune(replace(vit, dataset=replace(dataset, train=one_class)), FINE_TUNED_CLIP, QUICK)
     with pytest.raises(DataError, match="no split 'dev'"):
         pretrained(vit).embeddings("dev")
 

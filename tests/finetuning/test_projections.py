@@ -94,6 +94,13 @@ def test_model_with_other_projections_is_another_and_the_old_one_stays(encoder):
     )
 
 
+def test_projections_of_a_model_with_frozen_ones_can_be_trained(encoder):
+    model = encoder.model
+    again = with_projections(model, image_projection(model), text_projection(model))
+    for projection in (image_projection(again), text_projection(again)):
+        assert all(parameter.requires_grad for parameter in projection.parameters())
+
+
 def test_towers_are_shared_with_the_model_and_not_copied():
     model = tiny_encoder("resnet").model
     changed = with_projections(model, image_projection(model), text_projection(model))
