@@ -69,6 +69,7 @@ _MODULES = (
     "encoders",
     "errors",
     "evaluation",
+    "finetuning",
     "methods",
     "plots",
     "session",

@@ -17,6 +17,7 @@ LAYERS = (
     ("evaluation",),
     ("training",),
     ("methods",),
+    ("finetuning",),
     ("discovery",),
     ("thumbnails",),
     ("background",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clarify_widget.datasets.arrays import from_arrays
 from clarify_widget.datasets.celeba import celeba
+from clarify_widget.datasets.companions import companions
 from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
 from clarify_widget.datasets.folders import from_folder
 from clarify_widget.datasets.frames import from_dataframe
@@ -32,6 +33,7 @@ __all__ = [
     "Split",
     "UnreadableImage",
     "celeba",
+    "companions",
     "from_arrays",
     "from_dataframe",
     "from_folder",

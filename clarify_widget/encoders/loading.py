@@ -17,18 +17,17 @@ import numpy as np
 
 from clarify_widget.encoders.hub import cache_only, cached_models, why_offline
 from clarify_widget.encoders.inputs import usable_device
+from clarify_widget.encoders.open_clip import CONFIG_FILE, OpenClipEncoder
 from clarify_widget.errors import EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clarify_widget.encoders.base import Encoder
-    from clarify_widget.encoders.open_clip import OpenClipEncoder
 
 _HUB = "hf-hub:"
 _LOCAL = "local-dir:"
 _CLOSE_NAMES = 5
-_CONFIG_FILE = "open_clip_config.json"
 _ON_HUB = "on the Hugging Face hub"
 _LONGEST_CAUSE = 600
 _KINDS = (
@@ -192,10 +191,10 @@ def _checkpoint_recipe(name: str) -> _Recipe:
 def _folder_recipe(name: str, folder: Path) -> _Recipe:
     """Return the recipe of a folder with open_clip_config.json and weights."""
     folder = folder.expanduser()
-    if not (folder / _CONFIG_FILE).is_file():
-        found = f"has no {_CONFIG_FILE}" if folder.is_dir() else "is not a folder"
-        raise EncoderError(f"{folder} {found}; {name!r} needs {_CONFIG_FILE} with the weights beside it.")
-    config = _model_config(folder / _CONFIG_FILE)
+    if not (folder / CONFIG_FILE).is_file():
+        found = f"has no {CONFIG_FILE}" if folder.is_dir() else "is not a folder"
+        raise EncoderError(f"{folder} {found}; {name!r} needs {CONFIG_FILE} with the weights beside it.")
+    config = _model_config(folder / CONFIG_FILE)
     quick_gelu = bool(config.get("quick_gelu", False))
     return _Recipe(f"{_LOCAL}{folder.absolute()}", f"{_LOCAL}{folder}", None, quick_gelu, config)
 
@@ -207,8 +206,8 @@ def _hub_recipe(name: str, cache_dir: str | os.PathLike[str] | None) -> _Recipe:
     model_id = name.removeprefix(_HUB)
     if model_id.count("/") != 1 or not all(model_id.split("/")):
         raise EncoderError(f"{name!r} should be 'hf-hub:organisation/model'.")
-    with _trying(name, f"{_CONFIG_FILE} of {model_id} {_ON_HUB}", cache_dir):
-        path = download_pretrained_from_hf(model_id, filename=_CONFIG_FILE, cache_dir=_text(cache_dir))
+    with _trying(name, f"{CONFIG_FILE} of {model_id} {_ON_HUB}", cache_dir):
+        path = download_pretrained_from_hf(model_id, filename=CONFIG_FILE, cache_dir=_text(cache_dir))
     config = _model_config(Path(path))
     return _Recipe(name, name, None, bool(config.get("quick_gelu", False)), config)
 
@@ -235,8 +234,6 @@ def _load_open_clip(
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    from clarify_widget.encoders.open_clip import OpenClipEncoder
-
     _check_transformers(recipe)
     with _trying(recipe.name, _source(recipe), cache_dir):
         _fetch_hub_weights(recipe, cache_dir)
@@ -256,6 +253,10 @@ def _load_open_clip(
         tokenizer,
         name=recipe.name,
         device=usable_device(device),
+        config={
+            "model_cfg": {**recipe.config, "quick_gelu": recipe.quick_gelu},
+            "preprocess_cfg": dict(model.visual.preprocess_cfg),
+        },
     )
 
 

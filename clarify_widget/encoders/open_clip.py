@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify_widget.encoders.base import DEFAULT_TEMPLATE
 from clarify_widget.encoders.inputs import ImageInputs, precision, weights_digest
+from clarify_widget.errors import EncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import PIL.Image
     import torch
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 _BATCH = 64
 _MAX_DECODERS = 8
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
 
 
 class OpenClipEncoder:
@@ -43,6 +50,9 @@ class OpenClipEncoder:
         Where the model runs, for example "cpu" or "cuda:1".
     template
         The sentence that phrases are put into.
+    config
+        What open_clip's open_clip_config.json says of the model: model_cfg and preprocess_cfg. Only `save`
+        needs it.
     """
 
     def __init__(
@@ -54,10 +64,12 @@ class OpenClipEncoder:
         name: str,
         device: str | torch.device = "cpu",
         template: str = DEFAULT_TEMPLATE,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         import torch
 
         self.name = name
+        self.config = config
         self.template = template
         self.device = torch.device(device)
         self.tokenizer = tokenizer
@@ -117,6 +129,44 @@ class OpenClipEncoder:
         if not len(texts):
             return np.empty((0, self.dim), dtype=np.float32)
         return self._text_rows(texts)
+
+    def with_model(self, model: torch.nn.Module, *, name: str) -> OpenClipEncoder:
+        """Return this encoder with other weights of the same architecture, under another name."""
+        changed = copy.copy(self)
+        changed.name = name
+        changed.model = model.to(self.device).eval()
+        changed.__dict__.pop("fingerprint", None)
+        return changed
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the model as open_clip does, so that `encoders.load(folder)` and open_clip itself load it.
+
+        Parameters
+        ----------
+        folder
+            Where open_clip_config.json and open_clip_model.safetensors are written; made when missing.
+
+        Raises
+        ------
+        EncoderError
+            When the encoder was made without `config`, or the folder cannot be written to.
+        """
+        from safetensors.torch import save_file
+
+        if self.config is None:
+            raise EncoderError(
+                f"{self.name!r} does not know its architecture, so it cannot be saved; make it by "
+                "encoders.load, or give OpenClipEncoder its config=."
+            )
+        path = Path(folder).expanduser()
+        weights = {key: tensor.detach().cpu().contiguous() for key, tensor in self.model.state_dict().items()}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / CONFIG_FILE).write_text(json.dumps(self.config, indent=2), encoding="utf-8")
+            save_file(weights, path / WEIGHTS_FILE, metadata={"format": "pt"})
+        except OSError as error:
+            raise EncoderError(f"{path} cannot be written to: {error}. Choose another folder.") from error
+        return path
 
     def _text_rows(self, texts: Sequence[str]) -> FloatArray:
         import torch

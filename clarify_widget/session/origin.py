@@ -27,7 +27,7 @@ class Origin:
         The space that phrases are compared in.
     objective, l2, solver
         How the head that is judged was trained; empty and None for a model from outside. The "exact" solver
-        has no randomness.
+        has no randomness. With an objective and no l2, how the encoder was fine-tuned.
     stopped_because
         Why the solver stopped; with the seed, where something was random.
     """
@@ -44,7 +44,9 @@ class Origin:
     def __str__(self) -> str:
         """Return one line for people."""
         parts = [f"{self.images:,} {self.split} images of {self.dataset}", f"encoder {self.encoder}"]
-        if self.objective:
+        if self.objective and self.l2 is None:
+            parts.append(f"{self.objective}, {self.solver}; {self.stopped_because}")
+        elif self.objective:
             parts.append(f"{self.objective} head, l2 {self.l2:g}, {self.solver} solver")
             parts.append("no randomness" if self.solver == EXACT else self.stopped_because)
         else:

@@ -68,8 +68,10 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
     from clarify_widget.encoders.base import Encoder, ImageModel
     from clarify_widget.evaluation import Evaluation, KeywordTable
+    from clarify_widget.finetuning import FinetuneProgress, Losses, Settings
     from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
+    from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.gathering import Gathering
     from clarify_widget.session.phrases import EmbeddedPhrases
     from clarify_widget.training import Head
@@ -959,6 +961,74 @@ class Session:
             self._take("Retrain", retraining=retraining)
         self._notify("retrained")
         return comparison
+
+    def finetune(
+        self,
+        objective: Losses | None = None,
+        settings: Settings | None = None,
+        progress: Callable[[FinetuneProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        use: Literal["best", "all"] = "best",
+        embedding: Progress | None = None,
+    ) -> Finetuning:
+        """Fine-tune the encoder so that the kept phrases no longer speak for a class, and compare.
+
+        The phrases are the spurious attributes, and the slices that they cut are the groups. Only the
+        projections into the joint space are trained, and the epoch with the best worst group on validation is
+        kept, or the best worst slice where no groups are known. Nothing changes here: the space is another
+        one after that, with other similarities and thresholds, so the result has a session of its own.
+
+        Parameters
+        ----------
+        objective
+            A sum of `finetuning.Losses`; by default L_CLIP + L_vc + L_lc + L_ls of the paper.
+        settings
+            Of SGD; by default those published for CLIP's RN50. The demo encoder has weights and settings of
+            its own, `finetuning.DRAWN_SPURIOUS_LANGUAGE` and `DRAWN`.
+        progress, cancelled
+            Called after, and asked before, every step; a true answer of `cancelled` stops.
+        use
+            As `retrain` takes it.
+        embedding
+            Called with what is being done and the fraction done while the towers run over all images, which
+            takes as long as embedding them.
+
+        Raises
+        ------
+        NotFittedError
+            When nothing has been kept.
+        EncoderError
+            When the encoder is not an open_clip model that can be fine-tuned.
+        DataError
+            When the data set has no images, or as `finetuning.finetune`.
+        EmptySliceError
+            When an annotation leaves one of its sides without training images.
+        CancelledError
+            When `cancelled` said so.
+
+        Notes
+        -----
+        Yang et al., "Mitigating Spurious Correlations in Multi-modal Models during Fine-tuning" (ICML 2023).
+        """
+        from clarify_widget.session.finetuning import finetune_session, need_annotations
+
+        with self.lock:
+            self._require_fit()
+            annotations = self.annotations.best_per_class() if use == "best" else self.annotations.active()
+            need_annotations(annotations)
+            self._slices(self.dataset.train, annotations)  # raises EmptySliceError before the long work
+        return finetune_session(
+            self,
+            objective,
+            settings,
+            annotations,
+            slices_of=lambda split: self._slices(split, annotations, allow_empty=True),
+            cache_dir=self._cache_dir,
+            embedding=embedding,
+            progress=progress,
+            cancelled=cancelled,
+        )
 
     def use_model(self, number: int) -> None:
         """Return to an earlier model; what is kept stays as it is.

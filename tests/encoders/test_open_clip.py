@@ -8,8 +8,9 @@ import PIL.Image
 import pytest
 import torch
 
-from clarify_widget.encoders import Encoder, OpenClipEncoder, template_of
+from clarify_widget.encoders import Encoder, OpenClipEncoder, load, template_of
 from clarify_widget.encoders.cache import fingerprint_of
+from clarify_widget.errors import EncoderError
 
 VISION = {
     "vit": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
@@ -95,3 +96,34 @@ def test_gpu_agrees_with_cpu_to_half_precision():
     images = pictures(5)
     assert np.allclose(make(device="cuda").encode_images(images), make().encode_images(images), atol=5e-3)
     assert np.allclose(make(device="cuda").encode_text(["red"]), make().encode_text(["red"]), atol=5e-3)
+
+
+@pytest.mark.parametrize("kind", VISION)
+def test_saved_model_loads_again_and_answers_the_same(kind, tmp_path):
+    text = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    model_cfg = {"embed_dim": 16, "vision_cfg": VISION[kind], "text_cfg": text}
+    encoder = make(kind, config={"model_cfg": model_cfg})
+    again = load(str(encoder.save(tmp_path / "new" / "folder")), device="cpu")
+    assert np.allclose(again.encode_images(pictures(3)), encoder.encode_images(pictures(3)), atol=1e-6)
+    assert np.array_equal(again.encode_text(["a red bird"]), encoder.encode_text(["a red bird"]))
+    once_more = load(str(again.save(tmp_path / "copy")), device="cpu")
+    assert np.array_equal(once_more.encode_images(pictures(3)), again.encode_images(pictures(3)))
+
+
+def test_encoder_that_cannot_be_saved_says_what_to_do(tmp_path):
+    with pytest.raises(EncoderError, match="give OpenClipEncoder its config="):
+        make().save(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(EncoderError, match="Choose another folder"):
+        make(config={}).save(tmp_path / "file")
+
+
+def test_encoder_with_other_weights_leaves_this_one_as_it_was():
+    encoder = make()
+    before = encoder.encode_images(pictures(2)), encoder.fingerprint
+    other = encoder.with_model(make(seed=1).model, name="other")
+    assert other.name == "other"
+    assert other.fingerprint != encoder.fingerprint
+    assert np.array_equal(other.encode_images(pictures(2)), make(seed=1).encode_images(pictures(2)))
+    assert np.array_equal(encoder.encode_images(pictures(2)), before[0])
+    assert encoder.fingerprint == before[1]

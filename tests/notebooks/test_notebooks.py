@@ -77,3 +77,16 @@ def test_imagenet_applies_the_papers_annotations_to_a_miniature_and_says_so(tmp_
     for split in ("val", "test"):
         before, after = re.search(rf"{split} +minority: (\S+)% before, (\S+)% after", printed).groups()
         assert float(after) > float(before) + 5
+
+
+def test_finetuning_mitigates_what_two_words_name(tmp_path):
+    outputs = outputs_of("finetuning.ipynb", tmp_path)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    printed = text_of(outputs)
+    plain, ours = (
+        float(re.search(rf"{name} +(\d+\.\d)%", printed).group(1))
+        for name in ("fine-tuned CLIP", r"L_lc \+ L_vc \+ L_ls")
+    )
+    assert ours > plain + 15
+    assert "Worst group on test" in printed
+    assert (tmp_path / "outputs" / "tuned" / "open_clip_config.json").exists()

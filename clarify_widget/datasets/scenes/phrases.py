@@ -61,11 +61,11 @@ def _on(*backgrounds: str) -> Callable[[Scene], bool]:
 
 
 def _of(*kinds: str) -> Callable[[Scene], bool]:
-    return lambda scene: scene.kind in kinds
+    return lambda scene: any(thing.kind in kinds for thing in scene.things)
 
 
 def _coloured(colour: str) -> Callable[[Scene], bool]:
-    return lambda scene: scene.colour == colour
+    return lambda scene: any(thing.colour == colour for thing in scene.things)
 
 
 def _numbering(*counts: int) -> Callable[[Scene], bool]:

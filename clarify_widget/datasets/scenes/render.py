@@ -36,10 +36,11 @@ def render(scene: Scene) -> Image.Image:
     """
     rng = np.random.default_rng(scene.seed)
     picture = backgrounds.crop(scene.background, rng)
-    colour = _shade(COLOURS[scene.colour], rng)
-    draw_thing = _draw_bird if scene.is_bird else _draw_shape
-    for place in scene.places:
-        draw_thing(picture, scene, place, colour)
+    for thing in scene.things:
+        colour = _shade(COLOURS[thing.colour], rng)
+        draw_thing = _draw_bird if thing.is_bird else _draw_shape
+        for place in thing.places:
+            draw_thing(picture, thing, place, colour)
     if scene.lighting != "normal":
         picture = picture.point(_DARK if scene.lighting == "dark" else _BRIGHT)
     if scene.blurred:

@@ -100,7 +100,8 @@ class Scene:
 
     Lengths are fractions of the picture's side; ``places`` are centres ``(x, y)`` with ``y`` downwards;
     ``angle`` is in degrees, counter-clockwise; ``aspect`` is width over height; ``seed`` fixes what no phrase
-    can name.
+    can name. A ``companion`` is a thing of another kind beside these, in the same place and light: of its own
+    scene only what describes the thing itself counts.
     """
 
     kind: str
@@ -117,6 +118,12 @@ class Scene:
     blurred: bool = False
     grainy: bool = False
     seed: int = 0
+    companion: Scene | None = None
+
+    @property
+    def things(self) -> tuple[Scene, ...]:
+        """What is drawn: the scene's own things and then their companion."""
+        return (self,) if self.companion is None else (self, self.companion)
 
     @property
     def is_bird(self) -> bool:

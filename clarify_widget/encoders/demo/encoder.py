@@ -5,7 +5,7 @@ from __future__ import annotations
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from clarify_widget.datasets.scenes.phrases import CONCEPT_NAMES, read
-from clarify_widget.encoders.demo.model import load_model, preprocess_settings, tokenizer
+from clarify_widget.encoders.demo.model import load_model, preprocess_settings, settings, tokenizer
 from clarify_widget.encoders.open_clip import OpenClipEncoder
 
 
@@ -20,7 +20,7 @@ class DemoEncoder(OpenClipEncoder):
 
     def __init__(self, *, device: str = "cpu") -> None:
         preprocess = image_transform_v2(PreprocessCfg(**preprocess_settings()), is_train=False)
-        super().__init__(load_model(), preprocess, tokenizer(), name="demo", device=device)
+        super().__init__(load_model(), preprocess, tokenizer(), name="demo", device=device, config=settings())
 
     @property
     def phrases(self) -> tuple[str, ...]:

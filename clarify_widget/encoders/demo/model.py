@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import open_clip
 import torch
@@ -57,6 +57,11 @@ def normalise(pictures: NDArray[np.uint8]) -> torch.Tensor:
     )
     rows = (torch.from_numpy(pictures).float() - mean) / deviation
     return rows.permute(0, 3, 1, 2)
+
+
+def settings() -> dict[str, Any]:
+    """Return what open_clip_config.json says of this model."""
+    return dict(_SETTINGS)
 
 
 def preprocess_settings() -> dict[str, object]:
