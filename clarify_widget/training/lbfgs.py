@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MEMORY_NUMBERS = 2**22  # kept as pairs of steps and gradient changes
 FEWEST_PAIRS, MOST_PAIRS = 3, 20
 REFRESH = 8  # passes from one estimate of the Hessian to the next,
-FAR = 30  # times the tolerance; nearer than that a new one no longer pays
+FAR = 300  # times the tolerance; nearer than that a new one no longer pays
 MAX_PASSES = 3000
 MAX_TRIALS = 12  # of one direction
 SUFFICIENT = 1e-4  # share of the promised decrease
@@ -151,7 +151,7 @@ def minimise(
                 raise CancelledError("Training was cancelled; the head from before is still in place.")
             reporter.after_pass(shared.passes, sum(values) / len(values), norm, points[0])
         if found.curvature is not None and together.decides(norm > tolerance):
-            shared.preconditioner = estimate(objective.model, found.curvature)
+            shared.preconditioner = estimate(objective.model, found.curvature, rough=shared.passes == 0)
         resumed = partial(_resume_all, [descents[problem] for problem in problems], values, found.gradients)
         answers = together.of_first(resumed, objective.model.device)
         for problem, answer in zip(problems, answers, strict=True):

@@ -111,12 +111,15 @@ def _vectors(matrix: torch.Tensor, columns: int) -> list[torch.Tensor]:
     return [matrix[:, i : i + columns].reshape(-1) for i in range(0, matrix.shape[1], columns)]
 
 
-def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
-    """Return a preconditioner from how much each row counts (n,), see `Evaluation.curvature`."""
+def estimate(model: LinearModel, curvature: torch.Tensor, *, rough: bool = False) -> Preconditioner:
+    """Return a preconditioner from how much each row counts (n,), see `Evaluation.curvature`.
+
+    A `rough` one, of half the rows where there are few, will do while the rows will soon count otherwise.
+    """
     import torch
 
     sizes = model.together.gather(curvature).cpu().numpy()
-    indices, counts = sample(sizes, _sample_size(sizes, model.width))
+    indices, counts = sample(sizes, _sample_size(sizes, model.width, rough=rough))
     counts, spread_out = _shrunk(counts, counts > sizes[indices] * SURELY, model.width)
     strength = model.strength + spread_out
     part = model.together.part(len(model))
@@ -126,7 +129,9 @@ def estimate(model: LinearModel, curvature: torch.Tensor) -> Preconditioner:
     size = model.width + 1
     if len(indices) < size:
         rows = model.together.gather(_weighted_rows(model, chosen, roots))
-        return LowRank(rows, _factor(rows @ rows.T, strength), strength, model.columns)
+        products = rows.new_zeros((len(rows), len(rows)))
+        _add_products(products, rows.T)
+        return LowRank(rows, _factor(products, strength), strength, model.columns)
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for block in blocks(len(chosen), size, BLOCK_NUMBERS):
         _add_products(hessian, _weighted_rows(model, chosen[block], roots[block]))
@@ -155,16 +160,20 @@ def _shrunk(counts: Float64Array, by_chance: BoolArray, width: int) -> tuple[Flo
     return np.where(by_chance, (1 - share) * counts, counts), share * float(counts[by_chance].sum())
 
 
-def _add_products(hessian: torch.Tensor, rows: torch.Tensor) -> None:
-    """Add rows^T rows to the lower triangle of a Hessian, which is all that its Cholesky factor reads."""
-    if hessian.device.type != "cpu":
-        hessian.addmm_(rows.T, rows)
+def _add_products(products: torch.Tensor, rows: torch.Tensor) -> None:
+    """Add rows^T rows to the lower triangle of a matrix, which is all that its Cholesky factor reads."""
+    if products.device.type != "cpu":
+        products.addmm_(rows.T, rows)
         return
     from scipy.linalg.blas import dsyrk, ssyrk  # half the work of a full product; torch has no such call
 
     syrk = ssyrk if rows.element_size() == 4 else dsyrk
     # BLAS counts columns first: the upper triangle of its transpose is our lower one, in the same place.
-    syrk(1.0, rows.numpy().T, beta=1.0, c=hessian.numpy().T, overwrite_c=True)
+    lower = products.numpy().T
+    if rows.is_contiguous():
+        syrk(1.0, rows.numpy().T, beta=1.0, c=lower, overwrite_c=True)
+    else:
+        syrk(1.0, rows.numpy(), beta=1.0, c=lower, overwrite_c=True, trans=1)
 
 
 def _weighted_rows(model: LinearModel, chosen: torch.Tensor, roots: torch.Tensor) -> torch.Tensor:
@@ -248,8 +257,8 @@ def _inclusion(sizes: Float64Array, count: int) -> Float64Array:
     return chance
 
 
-def _sample_size(sizes: Float64Array, width: int) -> int:
+def _sample_size(sizes: Float64Array, width: int, *, rough: bool) -> int:
     held = np.cumsum(np.sort(sizes)[::-1])
     wanted = max(int(np.searchsorted(held, COVERED * held[-1])) + 1, FEWEST_ROWS)
     least, most = (int(factor * width) for factor in MOST_ROWS_PER_COLUMN)
-    return min(wanted, max(least, min(most, len(sizes) // SHARE)))
+    return min(wanted, max(least // 2 if rough else least, min(most, len(sizes) // SHARE)))
