@@ -45,7 +45,7 @@ def heads(num_classes, rank=0, size=1, process_group=None):
     for objective in OBJECTIVES:
         head = train_head(prepared, own.labels, objective, **cells, **together)
         yield objective, head
-    yield "initial", train_head(prepared, own.labels, objective, initial=head, **cells, **together)
+    yield "initial", train_head(prepared, own.labels, "dfr", initial=head, **cells, **together)
     yield "weighted", train_head(own.features, own.labels, sample_weight=own.weights[0], **together)
     several = train_heads(own.features, own.labels, own.weights, **together)
     yield from ((f"head {number} of several", head) for number, head in enumerate(several))
