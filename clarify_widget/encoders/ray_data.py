@@ -221,7 +221,7 @@ def _ray() -> Any:
         import ray.data
     except ImportError as error:
         raise MissingDependencyError(
-            "engine='ray' needs Ray Data: pip install clarify-widget[ray], on every machine of the cluster.",
+            "engine='ray' needs Ray Data: pip install 'clarify-widget[ray]' on every machine.",
         ) from error
     return ray
 

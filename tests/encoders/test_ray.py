@@ -190,7 +190,7 @@ def elsewhere(monkeypatch):
     ("address", "said"),
     [
         ("127.0.0.1:1", "The Ray cluster at 127.0.0.1:1 cannot be joined: .*refused"),
-        ("ray://no-such-host.invalid:10001", "cannot be joined"),
+        ("ray://127.0.0.1:1", "cannot be joined: .*refused"),
         ("10.0.0.1", "is no address of a Ray cluster; give 'host:6379'"),
     ],
 )
@@ -217,7 +217,7 @@ def test_another_cluster_than_the_one_that_was_joined_is_an_error(cluster, photo
 
 def test_without_ray_the_error_says_what_to_install(photos, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingDependencyError, match=re.escape("pip install clarify-widget[ray]")):
+    with pytest.raises(MissingDependencyError, match=re.escape("pip install 'clarify-widget[ray]'")):
         cached(ImageList(photos(1)), ["demo"], tmp_path / "cache", engine="ray")
 
 
