@@ -47,15 +47,15 @@ _SEEN_FIRST = 24
 _SEEN_LATER = 120
 
 _BOOT = """
-const { bundle, state, images } = JSON.parse(document.getElementById("report-data").textContent);
-const url = URL.createObjectURL(new Blob([bundle], { type: "text/javascript" }));
+const { modules, state, images } = JSON.parse(document.getElementById("report-data").textContent);
+const urls = modules.map((text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
 try {
-  const { renderReport } = await import(url);
-  renderReport(document.getElementById("explore"), state, images);
+  const [{ parts }, { renderReport }] = await Promise.all(urls.map((url) => import(url)));
+  renderReport(parts, document.getElementById("explore"), state, images);
 } catch (error) {
   document.getElementById("explore-note").textContent = `This browser cannot show the images (${error}).`;
 } finally {
-  URL.revokeObjectURL(url);
+  urls.forEach(URL.revokeObjectURL);
 }
 """
 
@@ -118,7 +118,7 @@ def write_report(session: Session, path: Path) -> Path:
             + left_out
         ),
         facts=_facts_list(session, comparison),
-        data=_script_safe({"bundle": _bundle(), "state": state, "images": images}),
+        data=_script_safe({"modules": _modules(), "state": state, "images": images}),
         boot=_BOOT,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -388,8 +388,8 @@ def _policy() -> str:
     )
 
 
-def _bundle() -> str:
-    return (_STATIC / "widget.js").read_text("utf-8")
+def _modules() -> list[str]:
+    return [(_STATIC / name).read_text("utf-8") for name in ("widget.js", "report.js")]
 
 
 def _script_safe(value: Json) -> str:

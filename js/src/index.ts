@@ -2,12 +2,13 @@
 
 import { Channel } from "./channel";
 import { ExampleFeed } from "./feed";
-import type { Model } from "./model";
+import { type Model, TRAITS } from "./model";
 import { type LoadPanels, panelLoader } from "./panel-loader";
 import { Thumbnails } from "./thumbnails";
 import { mount } from "./views/app";
 
-export { renderReport } from "./report";
+/** What a report is made of; see report.ts. */
+export const parts = { Channel, ExampleFeed, Thumbnails, TRAITS, mount };
 
 interface Shared {
   channel: Channel;

@@ -1,21 +1,18 @@
-// The same face over a model without a kernel: what a session knew, in one page.
+// The same face over a model without a kernel: what a session knew, in one page. A module of its own, which no
+// notebook needs; it is handed the parts of the widget.
 
-import { Channel } from "./channel";
-import { ExampleFeed } from "./feed";
-import {
-  type Buffer,
-  type Expected,
-  type Listener,
-  type Model,
-  type Original,
-  type Score,
-  type ThumbnailItem,
-  TRAITS,
-  type Traits,
-  type Tried,
+import type { parts } from "./index";
+import type {
+  Buffer,
+  Expected,
+  Listener,
+  Model,
+  Original,
+  Score,
+  ThumbnailItem,
+  Traits,
+  Tried,
 } from "./model";
-import { Thumbnails } from "./thumbnails";
-import { mount } from "./views/app";
 
 /** One phrase of one class; `phrase` "" is the class before any phrase. */
 export interface ReportPhrase {
@@ -82,8 +79,9 @@ class ReportModel implements Model {
   constructor(
     private readonly report: ReportState,
     private readonly images: ReportImages,
+    names: readonly (keyof Traits)[],
   ) {
-    for (const name of TRAITS) {
+    for (const name of names) {
       if (name !== "examples_key" && report[name] !== undefined) this.traits.set(name, report[name]);
     }
     const className = report.class_name || report.classes?.[0]?.name || "";
@@ -201,11 +199,18 @@ class ReportModel implements Model {
 /**
  * Shows what a session knew, without a kernel.
  *
+ * @param widget the parts of the widget, which is another module
  * @param images thumbnails by "<split>/<row>"
  * @returns how to take the report away
  */
-export function renderReport(root: HTMLElement, state: ReportState, images: ReportImages): () => void {
-  const model = new ReportModel(state, images);
+export function renderReport(
+  widget: typeof parts,
+  root: HTMLElement,
+  state: ReportState,
+  images: ReportImages,
+): () => void {
+  const { Channel, ExampleFeed, Thumbnails, TRAITS, mount } = widget;
+  const model = new ReportModel(state, images, TRAITS);
   const channel = new Channel(model);
   const feed = new ExampleFeed(model, channel);
   const thumbnails = new Thumbnails(channel);

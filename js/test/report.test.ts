@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeKernel, sprites } from "../dev/fake";
+import { parts } from "../src/index";
 import type { Buffer, Score } from "../src/model";
 import { type ReportPhrase, type ReportState, renderReport } from "../src/report";
 import { press, settle } from "./page";
@@ -61,7 +62,7 @@ async function reportState(): Promise<ReportState> {
 async function open(images = {}) {
   const el = document.createElement("div");
   document.body.append(el);
-  const dispose = renderReport(el, await reportState(), images);
+  const dispose = renderReport(parts, el, await reportState(), images);
   await settle();
   const all = (testid: string) => [...el.querySelectorAll<HTMLElement>(`[data-testid="${testid}"]`)];
   return { el, all, root: el.querySelector(".cw-root") as HTMLElement, dispose };
@@ -106,7 +107,7 @@ describe("report", () => {
     const phrases = state.phrases.map((one) => (one.phrase === "red" ? { ...one, expected } : one));
     const el = document.createElement("div");
     document.body.append(el);
-    renderReport(el, { ...state, phrases }, {});
+    renderReport(parts, el, { ...state, phrases }, {});
     await settle();
     const [small, red] = el.querySelectorAll('[data-testid="history-item"]');
     expect(red?.textContent).toContain("after: worst slice 0.62 → 0.81");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +129,38 @@ def test_a_pool_is_searched_reviewed_added_and_trained_on(
     again.get("pool-retrain").click()
     expect(again.widget.get("comparison")).to_contain_text("ERM")
     assert json.loads(notebook.ask("print(json.dumps(session.retraining.comparison.objective))")) == "erm"
+
+
+def test_a_killed_kernel_loses_nothing(lab: Lab, page: Page) -> None:
+    shutil.rmtree(lab.folder / "pool", ignore_errors=True)
+    kept = SOURCE.replace("pool = unlabelled", 'session.autosave("pool")\npool = unlabelled')
+    notebook = lab.show(page, "kept_pool.ipynb", kept)
+    notebook.run_all()
+    panel = PoolPage(page)
+    panel.open()
+    panel.search("red")
+    first, second, third = (panel.row(place) for place in (1, 2, 3))
+    for key, told in (
+        ("a", "Accepted 1 as square; rejected 0."),
+        ("r", "Accepted 1 as square; rejected 1."),
+    ):
+        panel.tile(1).press(key)
+        expect(panel.get("pool-counts")).to_have_text(told)
+    panel.get("pool-add").click()
+    expect(panel.get("pool-counts")).to_contain_text("1 added")
+
+    notebook.start_cell(notebook.append_cell("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    notebook.wait_until_restarted()
+    notebook.delete_last_cell()
+    notebook.run_all()
+    again = PoolPage(page)
+    again.open()
+    expect(again.get("pool-counts")).to_have_text(
+        "Accepted 1 as square; rejected 1. 1 added to the training data."
+    )
+    again.search("red")
+    again.expect_row(1, third)
+    assert known(notebook) == {"accepted": [[first, "square"]], "rejected": [second], "training": 401}
 
 
 def test_two_views_agree(notebook: NotebookPage, panel: PoolPage) -> None:
