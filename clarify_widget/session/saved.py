@@ -38,6 +38,7 @@ from clarify_widget.session.files import (
 )
 from clarify_widget.session.gathering import joined_images
 from clarify_widget.session.history import Retraining, SessionState, Steps
+from clarify_widget.session.judgements import Judgement
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.predictions import features_of
 from clarify_widget.session.results import PhraseScore
@@ -361,6 +362,7 @@ def _state_json(state: SessionState) -> Json:
     return {
         "annotations": _annotations_json(state.annotations),
         "model": None if state.retraining is None else state.retraining.number,
+        "judgements": [vars(one) for one in state.judgements],
     }
 
 
@@ -527,7 +529,8 @@ def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
 def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
     number = saved["model"]
     annotations = _annotations(saved["annotations"], sharpened)
-    return SessionState(annotations, None if number is None else models[number])
+    judgements = tuple(Judgement(**one) for one in saved.get("judgements", ()))
+    return SessionState(annotations, None if number is None else models[number], judgements)
 
 
 def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:
