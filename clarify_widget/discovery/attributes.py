@@ -31,6 +31,9 @@ class Attributes:
         where somebody else decided.
     source
         Who says so, for people.
+    gaps
+        S numbers: how much more similar with the phrase the images that have it are, in the mean, than those
+        that have it not. Of attributes of the very same images the one with the larger gap is named first.
     by_phrase
         Whether the thresholds are similarities with the names as phrases, as annotations have them.
 
@@ -43,6 +46,7 @@ class Attributes:
     names: tuple[str, ...]
     has: BoolArray
     thresholds: tuple[float, ...] | None = None
+    gaps: tuple[float, ...] | None = None
     source: str = "a table"
     by_phrase: bool = False
 
@@ -56,8 +60,10 @@ class Attributes:
         if len(set(self.names)) < len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
             raise DataError(f"Attributes must have different names; {repeated} are there more than once.")
-        if self.thresholds is not None and len(self.thresholds) != len(self.names):
-            raise DataError(f"There are {len(self.thresholds)} thresholds for {len(self.names)} attributes.")
+        for part in ("thresholds", "gaps"):
+            values = getattr(self, part)
+            if values is not None and len(values) != len(self.names):
+                raise DataError(f"There are {len(values)} {part} for {len(self.names)} attributes.")
 
     def __len__(self) -> int:
         """Return the number of images."""

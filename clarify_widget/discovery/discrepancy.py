@@ -156,26 +156,31 @@ class Discrepancies:
         most: int | None = None,
         most_a_class: int | None = None,
     ) -> tuple[Discrepancy, ...]:
-        """Return pairs, the significant ones first and within them the largest difference first.
+        """Return pairs, those first whose difference is the least likely chance.
+
+        The paper ranks by the difference alone, its code after a choice by mutual information with the error;
+        by the p-value, which goes with that information, a large difference of a few images does not come
+        before one of many.
 
         Parameters
         ----------
         class_name
             Only the pairs of this class; None means all.
         direction
-            1 puts attributes first that the model is right with, as the paper does: it leans on them. -1 puts
-            those first that it is wrong with, which complete "The AI is often wrong on images with ___".
+            1 puts attributes first that the model is right with, as the paper does: it leans on them; those
+            that it is wrong with come last. -1 turns this around: what comes first completes "The AI is often
+            wrong on images that have ___ in it."
         most
             How many to return; None means all.
         most_a_class
-            How many to return of one class; the paper lists 5.
+            How many to return of one class; the paper takes 5.
 
         Raises
         ------
         DataError
             When there is no such class.
         """
-        order = self._order if direction == 1 else self._order_reversed
+        order = self._order(direction)
         if class_name is not None:
             if class_name not in self.class_names:
                 raise DataError(f"There is no class {class_name!r} among {list(self.class_names[:10])}.")
@@ -211,7 +216,7 @@ class Discrepancies:
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError("A data frame needs pandas; run `pip install pandas`.") from error
-        order, pairs = self._order, self.pairs
+        order, pairs = self._order(1), self.pairs
         low, high = pairs.intervals(order)
         return pd.DataFrame(
             {
@@ -246,17 +251,16 @@ class Discrepancies:
     def _cells(self) -> list[tuple[str, ...]]:
         return [_cells(row) for row in self.ranked(most=SHOWN)]
 
-    @cached_property
-    def _order(self) -> IntArray:
-        return self._ordered_by(-self.pairs.difference)
-
-    @cached_property
-    def _order_reversed(self) -> IntArray:
-        return self._ordered_by(self.pairs.difference)
-
-    def _ordered_by(self, key: Float64Array) -> IntArray:
-        noise = self.corrected_p_values > LEVEL
-        return np.lexsort((self.pairs.attribute, self.pairs.label, self.p_values, key, noise))
+    def _order(self, direction: Direction) -> IntArray:
+        """Return (m,) pairs: by sign and evidence, then by difference, then by how clear the attribute is."""
+        difference = direction * self.pairs.difference
+        with np.errstate(divide="ignore"):  # a p-value may be too small for a float
+            evidence = np.sign(difference) * -np.log(self.p_values)
+        gaps = (
+            np.zeros(self.attributes.size) if self.attributes.gaps is None else np.array(self.attributes.gaps)
+        )
+        clear = gaps[self.pairs.attribute]
+        return np.lexsort((self.pairs.attribute, self.pairs.label, -clear, -difference, -evidence))
 
     @cached_property
     def _thresholds(self) -> Float64Array:

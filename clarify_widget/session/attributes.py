@@ -14,7 +14,7 @@ from clarify_widget.session.suggestions import candidate_phrases
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clarify_widget.arrays import FloatArray, IntArray
+    from clarify_widget.arrays import BoolArray, Float64Array, FloatArray, IntArray
     from clarify_widget.session.phrases import EmbeddedPhrases
     from clarify_widget.session.session import Session
 
@@ -41,19 +41,24 @@ def _by_phrases(
     session: Session, phrases: list[str], split: str, cancelled: Callable[[], bool] | None
 ) -> Attributes:
     train_rows = _evenly(len(session.dataset.train))
-    has, thresholds = [], []
+    has: list[BoolArray] = []
+    thresholds: list[float] = []
+    gaps: list[float] = []
     for first in range(0, len(phrases), _TOGETHER):
         if cancelled is not None and cancelled():
             raise CancelledError("Cancelled before all phrases were looked for.")
         embedded = session.embed_phrases(phrases[first : first + _TOGETHER], cancelled)
         found = _thresholds(session, embedded, train_rows)
         rows = np.arange(len(session.predictions(split)))
-        has.append(session.similarities_of_many(embedded, rows, split) > found[:, None])
-        thresholds.append(found)
+        similar = session.similarities_of_many(embedded, rows, split)
+        has.append(similar > found[:, None])
+        thresholds += found.tolist()
+        gaps += _gaps(similar, has[-1]).tolist()
     return Attributes(
         tuple(phrases),
         np.concatenate(has).T,
-        tuple(np.concatenate(thresholds).tolist()),
+        tuple(thresholds),
+        tuple(gaps),
         source=f"similarity with phrases, encoder {session.encoder.name}",
         by_phrase=True,
     )
@@ -65,6 +70,15 @@ def _thresholds(session: Session, embedded: EmbeddedPhrases, train_rows: IntArra
     if own is not None:
         return np.full(len(embedded.phrases), own, dtype=np.float32)
     return calibrated_thresholds(session.similarities_of_many(embedded, train_rows, "train"))
+
+
+def _gaps(similar: FloatArray, has: BoolArray) -> Float64Array:
+    """Return (m,) mean similarity of the images that have each phrase minus that of the others."""
+    count = np.stack([has.sum(axis=1), (~has).sum(axis=1)])
+    total = np.stack([(similar * has).sum(axis=1), (similar * ~has).sum(axis=1)])
+    with_it, without = total / np.maximum(count, 1)
+    gaps: Float64Array = np.where(count.all(axis=0), with_it - without, 0).astype(np.float64)
+    return gaps
 
 
 def _evenly(size: int) -> IntArray:

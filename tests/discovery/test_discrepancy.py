@@ -111,15 +111,25 @@ def test_ranked_by_class_by_direction_and_few_a_class():
     everything = found.ranked()
     assert [row.class_name for row in everything].count("bottle") == 0  # always right: nothing to test
     assert found.ranked("eraser") == tuple(row for row in everything if row.class_name == "eraser")
-    differences = [row.difference for row in everything if not row.significant]
-    assert differences == sorted(differences, reverse=True)
+    signed = [-np.log(row.p_value) * np.sign(row.difference) for row in everything]
+    assert signed == sorted(signed, reverse=True)
     turned = found.ranked(direction=-1)
-    assert turned[0].significant
-    assert [row.difference for row in turned[1:]] == sorted(row.difference for row in turned[1:])
+    assert turned[-1] == everything[0]
+    assert turned[0].difference <= 0
     few = found.ranked(most_a_class=1)
     assert [row.class_name for row in few] == ["pacifier", "eraser"]
     with pytest.raises(DataError, match="no class 'gull'"):
         found.ranked("gull")
+
+
+def test_of_attributes_of_the_same_images_the_clearer_one_is_named_first():
+    labels = np.repeat([0, 1], 100)
+    has = np.tile(np.arange(100) < 50, 2)
+    predictions = np.where(has, labels, 1 - labels)
+    for gaps, first in (((0.1, 0.4), "water"), ((0.4, 0.1), "plain")):
+        attributes = Attributes(("plain", "water"), np.stack([has, has], axis=1), gaps=gaps)
+        found = accuracy_discrepancies(attributes, labels, predictions, ("bird", "ship"))
+        assert {found.ranked(name)[0].attribute for name in ("bird", "ship")} == {first}
 
 
 def test_the_table_is_shown_as_text_as_html_and_as_a_data_frame():
