@@ -71,9 +71,11 @@ if TYPE_CHECKING:
     from clarify_widget.discovery import Attributes
     from clarify_widget.encoders.base import Encoder, ImageModel
     from clarify_widget.evaluation import Evaluation, KeywordTable
+    from clarify_widget.evaluation.explain import Alignment
     from clarify_widget.finetuning import FinetuneProgress, Losses, Settings
     from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
+    from clarify_widget.session.explanations import Explanation
     from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.gathering import Gathering
     from clarify_widget.session.phrases import EmbeddedPhrases
@@ -642,6 +644,61 @@ class Session:
                 judged = Judgement(class_name, attribute, verdict, threshold)
                 self._take(f"Judge “{attribute}” {verdict}", judgements=(*others, judged))
         self._notify("judged")
+
+    def explain(self, index: int, about: str, split: str = "val", *, retrained: bool = False) -> Explanation:
+        """Show which places of an image speak for a class, or for any text, by GradCAM.
+
+        Parameters
+        ----------
+        index, split
+            Which image.
+        about
+            A class: then its logit is explained, where the model is a linear head on the embeddings, and the
+            similarity with its name otherwise. Or a phrase: then the similarity with it.
+        retrained
+            Whether to explain the head of the last retraining instead of the model under review.
+
+        Raises
+        ------
+        EncoderError
+            When the encoder's image tower is not a ResNet or ViT of open_clip.
+        PhraseError
+            When the phrase is empty or too long.
+        DataError, ImageReadError
+            As `image`.
+        """
+        from clarify_widget.session.explanations import explain_image
+
+        return explain_image(self, index, about, split, retrained=retrained)
+
+    def alignment(self, split: str = "val", *, retrained: bool = False) -> Alignment:
+        """Compare where the model looks, for the true class, with where the thing is; see `explain`.
+
+        Parameters
+        ----------
+        split
+            "train", "val" or "test"; it must have masks.
+        retrained
+            As `explain`.
+
+        Returns
+        -------
+        AIoU and pointing accuracy, on average and by group.
+
+        Raises
+        ------
+        DataError
+            When the split has no images or no masks.
+        EncoderError
+            As `explain`.
+
+        Notes
+        -----
+        Yang et al. (ICML 2023), section 5.3.
+        """
+        from clarify_widget.session.explanations import alignment_of
+
+        return alignment_of(self, split, retrained=retrained)
 
     def pool(
         self,
