@@ -10,10 +10,12 @@ import PIL.Image
 import pytest
 
 import clarify_widget as cw
-from clarify_widget import Session
+from clarify_widget import Session, plots
 from clarify_widget.errors import DataError, EncoderError, PhraseError
 from clarify_widget.evaluation.explain import explanation_maps, overlay, points_inside
 from clarify_widget.methods.zero_shot import ZeroShotHead
+from clarify_widget.widget.images import Images
+from clarify_widget.widget.requests import Request
 
 ROWS = 64
 
@@ -87,6 +89,25 @@ def test_alignment_compares_the_maps_of_all_classes_with_the_masks(birds):
     label = birds.dataset.val.labels[7]
     overlaps = [np.minimum(one, mask).sum() / np.maximum(one, mask).sum() for one in maps]
     assert found.aiou[7] == pytest.approx(overlaps[label] / sum(overlaps), rel=1e-4)
+
+
+def test_a_figure_shows_each_image_beside_its_maps(birds, tmp_path):
+    figure = plots.explanations(birds, [3, 5], ["bird", "land bird"])
+    cells = figure.axes
+    assert [axes.get_title() for axes in cells[1:3]] == ["similarity with “bird”", "logit of land bird"]
+    assert cells[3].get_title() == birds.image_name(5)
+    shown = cells[4].get_images()[0].get_array()
+    np.testing.assert_array_equal(shown, np.asarray(birds.explain(5, "bird").overlay))
+    figure.savefig(tmp_path / "figure.png")
+    with pytest.raises(DataError, match="at least one"):
+        plots.explanations(birds, [], ["bird"])
+
+
+def test_a_page_gets_the_overlay_of_one_image_and_text(birds):
+    asked = Request("1", "explanation", {"split": "val", "index": 4, "about": "forest"})
+    told, (encoded,) = Images(birds).answer_explanation(asked)
+    assert (told["target"], told["width"], told["height"]) == ("similarity with “forest”", 128, 128)
+    assert PIL.Image.open(io.BytesIO(encoded)).size == (128, 128)
 
 
 def test_masks_come_back_with_the_data_set_and_leave_with_more_training_images(birds, tmp_path):
