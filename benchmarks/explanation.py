@@ -1,7 +1,7 @@
 """Measure where the models of shorebirds look: pointing and AIoU, before and after correction, over seeds.
 
-Prints Markdown; `--page docs/attributes.md` writes it there, and `--figure docs/images/explanations.png` draws
-some of the maps. Run: `python benchmarks/explanation.py`; it takes minutes.
+Prints Markdown; `--page docs/attributes.md` writes it there, and `--figure docs/images/explanations.png`
+draws some of the maps. Run: `python benchmarks/explanation.py`; it takes minutes.
 """
 
 from __future__ import annotations
