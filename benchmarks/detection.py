@@ -39,7 +39,7 @@ SHUFFLES = 2000
 UNBIASED = range(40)
 SCENES = 2000
 PLACES = {"water bird": {"water", "ocean", "lake"}, "land bird": {"forest", "land"}}
-LARGE = {"images": 50_000, "classes": 1000, "attributes": 552}  # ImageNet's validation set, our vocabulary
+LARGE = {"images": 50_000, "classes": 1000, "attributes": 552}  # the images and classes of ImageNet
 
 
 def planted_session(num_classes: int, seed: int, strength: float = 0.95) -> cw.Session:

@@ -49,7 +49,7 @@ def render(scene: Scene) -> Image.Image:
 
 
 def mask(scene: Scene) -> Image.Image:
-    """Draw where the things of a scene are.
+    """Draw where the things of a scene are that its class is about: its own, not those of its companion.
 
     Returns
     -------
