@@ -1,8 +1,9 @@
 """Measure whether detection finds the planted attribute, and nothing where there is nothing.
 
 Ranks all attributes on planted data over several seeds, counts false alarms where no attribute matters,
-compares calibrated thresholds with the truth, and times ImageNet's size. Prints Markdown; `--page
-docs/attributes.md` writes it there. Run: `python benchmarks/detection.py`; it takes minutes.
+compares calibrated thresholds with the truth, and times ImageNet's size. Prints Markdown, and as its last
+line how often a planted attribute is first; `--page docs/attributes.md` writes the tables there.
+Run: `python benchmarks/detection.py`; it takes minutes.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ def planted_words(num_classes: int) -> list[str]:
     return [*(f"attribute {i}" for i in range(num_classes)), *(f"noise {i}" for i in range(NOISE_PHRASES))]
 
 
-def ranking_rows() -> list[list[str]]:
-    """Return, for each kind of data, how often a planted attribute is first."""
+def measured_ranks() -> dict[str, list[list[int]]]:
+    """Return, for each kind of data and each seed, the ranks by class and, last, over all classes."""
     demo = cw.encoders.load("demo")
 
     def drawn(seed: int, *, calibrated: bool) -> list[int]:
@@ -92,13 +93,12 @@ def ranking_rows() -> list[list[str]]:
         "shorebirds, the encoder's own threshold": partial(drawn, calibrated=False),
         "shorebirds, calibrated thresholds": partial(drawn, calibrated=True),
     }
-    rows = []
-    for name, of_seed in kinds.items():
-        *by_class, overall = zip(*map(of_seed, SEEDS), strict=True)
-        per_class = [rank for of_class in by_class for rank in of_class]
-        rows.append([name, first(overall), first(per_class), str(max(per_class))])
-        print(*rows[-1], sep="; ", flush=True)
-    return rows
+    return {name: [of_seed(seed) for seed in SEEDS] for name, of_seed in kinds.items()}
+
+
+def ranking_row(name: str, of_seeds: list[list[int]]) -> list[str]:
+    per_class = [rank for *by_class, _ in of_seeds for rank in by_class]
+    return [name, first([overall for *_, overall in of_seeds]), first(per_class), str(max(per_class))]
 
 
 def first(ranked: Iterable[int]) -> str:
@@ -207,10 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--page", type=Path, help="page to put the tables into, such as docs/attributes.md")
     arguments = parser.parse_args()
+    measured = measured_ranks()
     blocks = {
         "detection: ranks": markdown_table(
             ["data", "first over all classes", "first in its class", "worst rank in a class"],
-            ranking_rows(),
+            [ranking_row(name, of_seeds) for name, of_seeds in measured.items()],
             left=1,
         ),
         "detection: false alarms": markdown_table(
@@ -229,6 +230,8 @@ def main() -> None:
         print(f"\n{key}\n{body}")
         if arguments.page is not None:
             write_block(arguments.page, key, body)
+    everywhere = [rank for of_seeds in measured.values() for of_seed in of_seeds for rank in of_seed]
+    print(f"planted_first {everywhere.count(1) / len(everywhere):.3f}")
 
 
 if __name__ == "__main__":
