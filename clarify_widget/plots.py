@@ -16,11 +16,13 @@ from clarify_widget.session.minority import mean_accuracy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import PIL.Image
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from clarify_widget.session import MinoritySplit, Session
 
+_CELL = 2.0  # inches of an image among others
 _SIDES = ("average", "majority", "minority")
 _STYLES: dict[str, dict[str, Any]] = {
     "average": {"color": "#8a8f98", "hatch": ""},
@@ -85,6 +87,51 @@ def sides_by_class(session: Session, splits: Sequence[str] = ("val",)) -> Figure
     return figure
 
 
+def explanations(
+    session: Session,
+    rows: Sequence[int],
+    about: Sequence[str],
+    split: str = "val",
+    *,
+    retrained: bool = False,
+) -> Figure:
+    """Draw images beside maps of what speaks for classes and phrases (Yang et al., ICML 2023, Figure 3).
+
+    Parameters
+    ----------
+    rows, split
+        Which images, one a line.
+    about
+        Classes or phrases, one a column; see `Session.explain`.
+    retrained
+        Whether to explain the head of the last retraining.
+
+    Raises
+    ------
+    DataError
+        When there is nothing to draw, or as `Session.explain`, whose other errors pass through too.
+    MissingDependencyError
+        When matplotlib is not installed.
+    """
+    if not len(rows) or not len(about):
+        raise DataError(f"There are {len(rows)} images and {len(about)} texts; give at least one of both.")
+    figure, _ = _figure(0, _CELL * (1 + len(about)))
+    figure.set_figheight(_CELL * len(rows))
+    cells = figure.subplots(len(rows), 1 + len(about), squeeze=False)
+    for row, (first, *others) in zip(rows, cells, strict=True):
+        _picture(first, session.image(row, split), session.image_name(row, split))
+        for axes, text in zip(others, about, strict=True):
+            found = session.explain(row, text, split, retrained=retrained)
+            _picture(axes, found.overlay, found.target)
+    return figure
+
+
+def _picture(axes: Axes, image: PIL.Image.Image, title: str) -> None:
+    axes.imshow(np.asarray(image))
+    axes.set_title(title, fontsize="small")
+    axes.set_axis_off()
+
+
 def _kept(session: Session, split: str) -> tuple[MinoritySplit, ...]:
     splits = session.minority_splits(split)
     if not splits:
@@ -116,8 +163,8 @@ def _figure(rows: int, width: float) -> tuple[Figure, Sequence[Axes]]:
         raise MissingDependencyError(
             "Figures are drawn by matplotlib: pip install 'clarify-widget[plots]'."
         ) from error
-    figure = Figure(figsize=(width, 3.6 * rows), layout="constrained")
-    return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
+    figure = Figure(figsize=(width, 3.6 * max(rows, 1)), layout="constrained")
+    return figure, list(figure.subplots(rows, squeeze=False)[:, 0]) if rows else []
 
 
 def _bars(axes: Axes, name: str, heights: Sequence[float], beside: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "clarify_widget"
 LAYERS = (
     ("errors",),
     ("arrays",),
+    ("tables",),
     ("datasets",),
     ("encoders",),
     ("concepts",),

@@ -2,6 +2,7 @@
 
 from clarify_widget.concepts.annotations import Annotation, Annotations
 from clarify_widget.concepts.bias_to_text import clip_score, has_keyword
+from clarify_widget.concepts.calibration import calibrated_thresholds
 from clarify_widget.concepts.combinations import Combination, on_one_scale, parse_phrase
 from clarify_widget.concepts.error_score import ErrorScore, Separation, error_score, separate
 from clarify_widget.concepts.sharpening import SharpenedPhrase, sharpen
@@ -18,6 +19,7 @@ __all__ = [
     "Separation",
     "SharpenedPhrase",
     "best_of_random",
+    "calibrated_thresholds",
     "clip_score",
     "error_score",
     "has_keyword",

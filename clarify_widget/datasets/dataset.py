@@ -75,6 +75,9 @@ class Split:
         (n,) class indices from a model that was trained elsewhere.
     confidences
         (n,) the probabilities, 0..1, that it gave to what it predicted.
+    masks
+        n images, opened lazily, white where the thing is that the label names; only the evaluation of
+        explanations looks at them.
     unreadable
         Images that were left out of this split because they cannot be read.
     """
@@ -87,16 +90,19 @@ class Split:
     embeddings: FloatArray | None = None
     predictions: IntArray | None = None
     confidences: FloatArray | None = None
+    masks: ImageSequence | None = None
     unreadable: tuple[UnreadableImage, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Check that every part has one row an image."""
         labels = check_labels(self.labels, name=f"{self.name} labels")
         object.__setattr__(self, "labels", labels)
-        if self.images is not None and len(self.images) != len(labels):
-            raise DataError(
-                f"{self.name} has {len(self.images)} images for {len(labels)} labels; give each one label."
-            )
+        for kind in ("images", "masks"):
+            sequence = getattr(self, kind)
+            if sequence is not None and len(sequence) != len(labels):
+                raise DataError(
+                    f"{self.name} has {len(sequence)} {kind} for {len(labels)} labels; give each one label."
+                )
         for part in ("groups", "predictions"):
             values = getattr(self, part)
             if values is not None:
@@ -126,6 +132,7 @@ class Split:
             self,
             labels=self.labels[indices],
             images=None if self.images is None else self.images.take(indices),
+            masks=None if self.masks is None else self.masks.take(indices),
             groups=None if self.groups is None else self.groups[indices],
             features=None if self.features is None else self.features[indices],
             embeddings=None if self.embeddings is None else self.embeddings[indices],

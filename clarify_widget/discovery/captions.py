@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clarify_widget.errors import CancelledError, EncoderError, ImageReadError, MissingDependencyError
+from clarify_widget.discovery.opened import opened_batches
+from clarify_widget.errors import EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,16 +66,10 @@ def caption_images(
     (UIST 2024), section 4.1.
     """
     processor, captioner = _load(str(model), device)
-    captions: list[str] = []
-    for start in range(0, len(images), batch_size):
-        if cancelled is not None and cancelled():
-            raise CancelledError("Cancelled before the next images were captioned.")
-        done = min(start + batch_size, len(images))
-        opened = [_open(images, row) for row in range(start, done)]
-        described = iter(_describe([image for image in opened if image is not None], processor, captioner))
-        captions += ["" if image is None else next(described) for image in opened]
-        if progress is not None:
-            progress(done, len(images))
+    captions = [""] * len(images)
+    for rows, opened in opened_batches(images, batch_size, progress, cancelled):
+        for row, caption in zip(rows, _describe(opened, processor, captioner), strict=True):
+            captions[row] = caption
     return tuple(captions)
 
 
@@ -95,13 +90,6 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
             "was saved, or a name on the hub where it can be reached.",
         ) from error
     return processor, captioner.to(device).eval()
-
-
-def _open(images: ImageSequence, row: int) -> PIL.Image.Image | None:
-    try:
-        return images[row].convert("RGB")
-    except ImageReadError:
-        return None
 
 
 def _describe(images: list[PIL.Image.Image], processor: Any, captioner: Any) -> list[str]:

@@ -56,9 +56,11 @@ class PipelinedModel(ImageModel, Protocol):
 class Encoder(Protocol):
     """Anything with these four names can stand in for CLIP.
 
-    Three more are used where an encoder has them: `template`, the sentence that a phrase is put into
+    Four more are used where an encoder has them: `template`, the sentence that a phrase is put into
     (default "an image of a {phrase}"), `unknown_words(phrase)`, the words of a phrase that the
-    encoder never learned, and `phrases`, those to suggest (default some 1,500 common ones).
+    encoder never learned, `phrases`, those to suggest (default some 1,500 common ones), and
+    `threshold`, the similarity above which it takes any phrase to be true of an image (default one
+    a phrase, see `concepts.calibrated_thresholds`).
     """
 
     @property

@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 
 from clarify_widget.errors import EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import PIL.Image
     import torch
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of an image, which it may go beyond."""
 
 _MARGIN = 2  # so much larger than the model's input an image stays when it is decoded at a part of its size
 
@@ -56,6 +59,31 @@ class ImageInputs:
         without_addresses = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.preprocess))
         return f"{without_addresses} decoded at {self.least_side} or more, on {self._device.type}"
 
+    def seen_box(self, size: tuple[int, int]) -> Box:
+        """Return the box of an image of this (width, height) that the model sees.
+
+        Raises
+        ------
+        EncoderError
+            When the preprocessing cannot be cut, so that nothing is known of its geometry.
+        """
+        if self._normalise is None:
+            raise EncoderError(
+                "What this preprocessing does to the places of an image is not known; make it a torchvision "
+                "Compose of resizing and cropping, ToTensor and Normalize."
+            )
+        image = PIL.Image.new("L", size)
+        origin, scale = np.zeros(2), np.ones(2)  # of the pixels so far, in pixels of the image
+        for step in self._geometry:
+            before, image = np.array(image.size), step(image)
+            if "Crop" in type(step).__name__:
+                origin += scale * [_margin(*sides) for sides in zip(before, image.size, strict=True)]
+            else:
+                scale *= before / image.size
+        left, top = origin.tolist()
+        right, bottom = (origin + scale * image.size).tolist()
+        return left, top, right, bottom
+
     def one(self, image: PIL.Image.Image) -> torch.Tensor:
         """Return one image: (H, W, 3) bytes, or (3, H, W) floats where the preprocessing cannot be cut."""
         import torch
@@ -95,6 +123,11 @@ def usable_device(device: str | None) -> str:
             f"{default_device()!r}."
         ) from error
     return device
+
+
+def _margin(before: int, after: int) -> int:
+    """Return how many pixels torchvision's CenterCrop leaves out before a side, negative where it pads."""
+    return round((before - after) / 2) if after <= before else -((after - before) // 2)
 
 
 def default_device() -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from clarify_widget.arrays import FloatArray
+    from clarify_widget.encoders.inputs import Box
 
 _BATCH = 64
 _MAX_DECODERS = 8
@@ -101,6 +102,20 @@ class OpenClipEncoder:
     def least_side(self) -> int | None:
         """How many pixels the shorter side of an image must have left; None for all."""
         return self._inputs.least_side
+
+    def seen_box(self, size: tuple[int, int]) -> Box:
+        """Return the box (left, top, right, bottom) of an image of this (width, height) that the model sees.
+
+        Raises
+        ------
+        EncoderError
+            When the preprocessing is not made of resizing and cropping.
+        """
+        return self._inputs.seen_box(size)
+
+    def pixels_of(self, images: Sequence[PIL.Image.Image]) -> torch.Tensor:
+        """Return (len(images), 3, H, W) what the image tower is given, on the device."""
+        return self._inputs.batch([self.input_of(image) for image in images])
 
     def encode_images(self, images: Sequence[PIL.Image.Image]) -> FloatArray:
         """Return (len(images), dim) float32 unit rows of RGB images."""

@@ -8,6 +8,7 @@ from clarify_widget.evaluation.intervals import (
     wilson_interval,
 )
 from clarify_widget.evaluation.metrics import CellAccuracy, Evaluation, accuracy_by_cell, evaluate
+from clarify_widget.evaluation.two_accuracies import fisher_p_values, holm, newcombe_interval
 
 __all__ = [
     "CellAccuracy",
@@ -17,8 +18,11 @@ __all__ = [
     "PairedTest",
     "accuracy_by_cell",
     "evaluate",
+    "fisher_p_values",
+    "holm",
     "keyword_table",
     "mean_interval",
+    "newcombe_interval",
     "paired_test",
     "wilson_interval",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,10 +42,24 @@ def wilson_interval(correct: int, size: int, confidence: float = 0.95) -> tuple[
         return math.nan, math.nan
     # scipy's binomtest has it too, but works out a p-value first: a millisecond, many times a phrase.
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    low, high = wilson_bounds(correct, size, z)
+    return max(0.0, low), min(1.0, high)
+
+
+def wilson_bounds(correct: Any, size: Any, z: float) -> tuple[Any, Any]:
+    """Return the bounds of `wilson_interval`, but for rounding, of numbers or of arrays of them.
+
+    Parameters
+    ----------
+    correct, size
+        Numbers of images; sizes are at least 1.
+    z
+        The normal quantile of the coverage.
+    """
     share, spread = correct / size, z**2 / size
     middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    half = (share * (1 - share) * spread + spread**2 / 4) ** 0.5 / (1 + spread)
+    return middle - half, middle + half
 
 
 def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The loop without a notebook: fit, look, describe, keep, retrain, compare, undo, save."""
 
+from clarify_widget.session.judgements import Judgement
 from clarify_widget.session.minority import MinoritySplit, SideAccuracies, mean_accuracy
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.phrase_comparison import PhraseComparison
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "Expected",
+    "Judgement",
     "MinoritySplit",
     "Origin",
     "PhraseComparison",

@@ -245,6 +245,7 @@ class Gathering:
             embeddings=embeddings,
             predictions=None,
             confidences=None,
+            masks=None,
             unreadable=(),
         )
 
@@ -285,6 +286,7 @@ def with_more_training(dataset: Dataset, more: Split) -> Dataset:
         embeddings=rows,
         predictions=None,
         confidences=None,
+        masks=None,
     )
     return replace(dataset, train=extended)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from clarify_widget.session.curve import CurvePoint
+    from clarify_widget.session.judgements import Judgement
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.training import LinearHead
 
@@ -40,6 +41,7 @@ class SessionState:
 
     annotations: Annotations
     retraining: Retraining | None = None
+    judgements: tuple[Judgement, ...] = ()
 
 
 Step = tuple[str, SessionState]

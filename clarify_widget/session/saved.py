@@ -38,6 +38,7 @@ from clarify_widget.session.files import (
 )
 from clarify_widget.session.gathering import joined_images
 from clarify_widget.session.history import Retraining, SessionState, Steps
+from clarify_widget.session.judgements import Judgement
 from clarify_widget.session.origin import Origin
 from clarify_widget.session.predictions import features_of
 from clarify_widget.session.results import PhraseScore
@@ -361,6 +362,7 @@ def _state_json(state: SessionState) -> Json:
     return {
         "annotations": _annotations_json(state.annotations),
         "model": None if state.retraining is None else state.retraining.number,
+        "judgements": [vars(one) for one in state.judgements],
     }
 
 
@@ -439,13 +441,13 @@ def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
 
 def _split(name: str, saved: Json, folder: Path, given: Dataset | None, gathered: int) -> Split:
     arrays = read_arrays(folder / saved["arrays"])
-    images = (
-        _saved_images(saved, folder, gathered)
+    images, masks = (
+        (_saved_images(saved, folder, gathered), None)
         if given is None
         else _given_images(name, saved, arrays, given, folder, gathered)
     )
     unreadable = tuple(UnreadableImage(**image) for image in saved["unreadable"])
-    return Split(name, images=images, unreadable=unreadable, **arrays)
+    return Split(name, images=images, masks=masks, unreadable=unreadable, **arrays)
 
 
 def _saved_images(saved: Json, folder: Path, gathered: int) -> ImageSequence | None:
@@ -471,10 +473,11 @@ def _not_saved() -> NoReturn:
 
 def _given_images(
     name: str, saved: Json, arrays: Arrays, given: Dataset, folder: Path, gathered: int
-) -> ImageSequence | None:
+) -> tuple[ImageSequence | None, ImageSequence | None]:
+    """Return the images and the masks of what was saved, as far as they are known."""
     split = next((split for split in given.splits() if split.name == name), None)
     if split is None or split.images is None:
-        return None
+        return None, None
     left_out = {image["name"] for image in saved["unreadable"]}
     kept = np.array(
         [row for row in range(len(split)) if split.images.name(row) not in left_out], dtype=np.int64
@@ -485,7 +488,9 @@ def _given_images(
             "Pass the same data set, or none.",
         )
     own = split.images.take(kept)
-    return own if not gathered else joined_images(own, _gathered_images(saved, folder, gathered))
+    if gathered:  # nobody knows where the thing is in what was gathered
+        return joined_images(own, _gathered_images(saved, folder, gathered)), None
+    return own, None if split.masks is None else split.masks.take(kept)
 
 
 def _encoder(description: Json, given: str | Encoder | None, device: str | None) -> Encoder:
@@ -527,7 +532,8 @@ def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
 def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
     number = saved["model"]
     annotations = _annotations(saved["annotations"], sharpened)
-    return SessionState(annotations, None if number is None else models[number])
+    judgements = tuple(Judgement(**one) for one in saved.get("judgements", ()))
+    return SessionState(annotations, None if number is None else models[number], judgements)
 
 
 def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:

@@ -13,6 +13,7 @@ from clarify_widget import encoders
 from clarify_widget.arrays import whole_numbers
 from clarify_widget.concepts import Annotation, Annotations
 from clarify_widget.datasets.images import reduced_image
+from clarify_widget.discovery.discrepancy import LEAST, Discrepancies, accuracy_discrepancies
 from clarify_widget.encoders.preparation import Progress, prepare
 from clarify_widget.errors import DataError, NotFittedError, ScoreError, UnknownClassError
 from clarify_widget.evaluation import CellAccuracy
@@ -21,6 +22,7 @@ from clarify_widget.session.comparison import compare, evaluate_by_group
 from clarify_widget.session.curve import CurveRecorder
 from clarify_widget.session.expected import Expectations, too_much_for_previews
 from clarify_widget.session.history import Retraining, Steps, Tried
+from clarify_widget.session.judgements import Judgement, Verdict
 from clarify_widget.session.memory import Memory
 from clarify_widget.session.minority import MinoritySplit, minority_split
 from clarify_widget.session.origin import origin_of
@@ -66,11 +68,14 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import BoolArray, FloatArray, IntArray
     from clarify_widget.concepts import SharpenedPhrase
     from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split, UnreadableImage
+    from clarify_widget.discovery import Attributes
     from clarify_widget.encoders.base import Encoder, ImageModel
     from clarify_widget.evaluation import Evaluation, KeywordTable
+    from clarify_widget.evaluation.explain import Alignment
     from clarify_widget.finetuning import FinetuneProgress, Losses, Settings
     from clarify_widget.session.autosave import Autosave, Saved
     from clarify_widget.session.curve import RetrainProgress
+    from clarify_widget.session.explanations import Explanation
     from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.gathering import Gathering
     from clarify_widget.session.phrases import EmbeddedPhrases
@@ -91,6 +96,7 @@ Event = Literal[
     "suggested",
     "gathered",
     "reviewed",
+    "judged",
 ]
 
 _NEEDS_SLICES = frozenset({"slice_balanced", "worst_slice"})
@@ -196,6 +202,11 @@ class Session:
     def annotations(self) -> Annotations:
         """The annotations that were kept, in the order in which they were kept."""
         return self._steps.now.annotations
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Which attributes were judged healthy or spurious, in the order of the judgements; see `judge`."""
+        return self._steps.now.judgements
 
     @property
     def retrained(self) -> LinearHead | None:
@@ -537,6 +548,157 @@ class Session:
         from clarify_widget.session.keywords import bias_to_text_of
 
         return bias_to_text_of(self, class_name, captions, method=method, most=most, seed=seed)
+
+    def attributes(
+        self,
+        table: Attributes | Any | None = None,
+        *,
+        candidates: Iterable[str] | None = None,
+        split: str = "val",
+        retrained: bool = False,
+        least: int = LEAST,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Discrepancies:
+        """Find the attributes with which the model is more often right, or wrong, class by class.
+
+        Nothing is kept. `annotate(found.class_name, found.attribute, found.threshold)` keeps what was found
+        as a phrase, and `judge` says whether it belongs to the class.
+
+        Parameters
+        ----------
+        table
+            Who shows what: `discovery.detect_attributes` asks a detector; a DataFrame, or what
+            `discovery.attributes_from_table` makes of an array, has one row an image of the split. None asks
+            the encoder: an image has a phrase where its similarity is above the encoder's own `threshold`,
+            or else above one that is calibrated on the training images; see
+            `concepts.calibrated_thresholds`.
+        candidates
+            The phrases to ask the encoder for, as `suggest` takes them.
+        split
+            "train", "val" or "test"; with few validation images the paper takes the training images.
+        retrained
+            Whether to look at the head of the last retraining instead of the model under review.
+        least
+            How many images of a class must have an attribute, and how many must not.
+        cancelled
+            Asked between batches of phrases.
+
+        Raises
+        ------
+        ScoreError
+            When no class has right and wrong images, and enough of them with and without an attribute.
+        PhraseError
+            When there are no candidates.
+        DataError
+            When the table does not fit the split, or entries are neither true nor false.
+        NotFittedError
+            When the model has no predictions for the split, or nothing has been retrained.
+        CancelledError
+            When `cancelled` said so.
+
+        Notes
+        -----
+        Yang et al., "Mitigating Spurious Correlations in Multi-modal Models during Fine-tuning" (ICML 2023),
+        section 4; see `discovery.accuracy_discrepancies` for what differs.
+        """
+        from clarify_widget.session.attributes import attributes_of
+
+        part = self._split(split)
+        predictions = self.predictions(split)
+        if retrained:
+            predictions = self._retrained_head().predict(features_of(part))
+        known = attributes_of(self, table, candidates, split, cancelled)
+        return accuracy_discrepancies(known, part.labels, predictions, self.class_names, least=least)
+
+    def judge(
+        self, class_name: str, attribute: str, verdict: Verdict | None, threshold: float | None = None
+    ) -> None:
+        """Say whether an attribute belongs to a class or only comes with it; `undo` takes it back.
+
+        Parameters
+        ----------
+        class_name, attribute
+            As `attributes` found them.
+        verdict
+            "healthy" for what is part of the class, such as the yellow of taxis; "spurious" for what is not,
+            such as the baby beside a pacifier; None for undecided again.
+        threshold
+            That of the attribute, where it is a phrase.
+
+        Raises
+        ------
+        UnknownClassError
+            When there is no such class.
+        DataError
+            When the verdict is none of these.
+        """
+        self._label(class_name)
+        with self.lock:
+            before = self.judgements
+            others = tuple(one for one in before if one.about != (class_name, attribute))
+            if verdict is None:
+                if len(others) == len(before):
+                    return
+                self._take(f"Leave “{attribute}” open", judgements=others)
+            else:
+                judged = Judgement(class_name, attribute, verdict, threshold)
+                self._take(f"Judge “{attribute}” {verdict}", judgements=(*others, judged))
+        self._notify("judged")
+
+    def explain(self, index: int, about: str, split: str = "val", *, retrained: bool = False) -> Explanation:
+        """Show which places of an image speak for a class, or for any text, by GradCAM.
+
+        Parameters
+        ----------
+        index, split
+            Which image.
+        about
+            A class: then its logit is explained, where the model is a linear head on the embeddings, and the
+            similarity with its name otherwise. Or a phrase: then the similarity with it.
+        retrained
+            Whether to explain the head of the last retraining instead of the model under review.
+
+        Raises
+        ------
+        EncoderError
+            When the encoder's image tower is not a ResNet or ViT of open_clip.
+        PhraseError
+            When the phrase is empty or too long.
+        DataError, ImageReadError
+            As `image`.
+        """
+        from clarify_widget.session.explanations import explain_image
+
+        return explain_image(self, index, about, split, retrained=retrained)
+
+    def alignment(self, split: str = "val", *, retrained: bool = False) -> Alignment:
+        """Compare where the model looks, for the true class, with where the thing is; see `explain`.
+
+        Parameters
+        ----------
+        split
+            "train", "val" or "test"; it must have masks.
+        retrained
+            As `explain`.
+
+        Returns
+        -------
+        AIoU and pointing accuracy, on average and by group.
+
+        Raises
+        ------
+        DataError
+            When the split has no images or no masks.
+        EncoderError
+            As `explain`.
+
+        Notes
+        -----
+        Yang et al. (ICML 2023), section 5.3.
+        """
+        from clarify_widget.session.explanations import alignment_of
+
+        return alignment_of(self, split, retrained=retrained)
 
     def pool(
         self,
@@ -1090,7 +1252,8 @@ class Session:
     def undo(self) -> str:
         """Take back the last step that changed something, and return what it was; empty when there is none.
 
-        Steps are keeping, removing and switching a phrase, retraining, and returning to a model.
+        Steps are keeping, removing and switching a phrase, judging an attribute, retraining, and returning to
+        a model.
         """
         with self.lock:
             undone = self._steps.take_back()
@@ -1188,10 +1351,12 @@ class Session:
         """Embed phrases for `similarities_of_many`, a few at a time."""
         return self._phrases.embed(phrases, self.encoder, cancelled)
 
-    def similarities_of_many(self, embedded: EmbeddedPhrases, rows: IntArray) -> FloatArray:
-        """Return (m, n) similarities of m phrases with n rows of validation; see `suggest`."""
+    def similarities_of_many(
+        self, embedded: EmbeddedPhrases, rows: IntArray, split: str = "val"
+    ) -> FloatArray:
+        """Return (m, n) similarities of m phrases with n rows of a split; see `suggest`."""
         self._require_fit()
-        return self._phrases.of_many(embedded, self.dataset.val, rows, self.dataset, self.encoder)
+        return self._phrases.of_many(embedded, self._split(split), rows, self.dataset, self.encoder)
 
     def direction(self, phrase: str) -> FloatArray:
         """Return (dim,) the unit row of a phrase in the similarity space; DataError for a combination."""

@@ -64,12 +64,17 @@ def embed_candidates(
     purpose: str,
     cancelled: Callable[[], bool] | None,
 ) -> EmbeddedPhrases:
-    """Embed the candidates that name no class; None means what the encoder, or the package, knows."""
+    """Embed the phrases that `candidate_phrases` returns."""
+    return session.embed_phrases(candidate_phrases(session, candidates, purpose), cancelled)
+
+
+def candidate_phrases(session: Session, candidates: Iterable[str] | None, purpose: str) -> list[str]:
+    """Return the candidates that name no class; None means what the encoder, or the package, knows."""
     given = known_phrases(session.encoder) if candidates is None else candidates
     phrases = without_class_names((phrase.strip() for phrase in given), session.class_names)
     if not phrases:
         raise PhraseError(f"There are no phrases to {purpose}; give some as candidates.")
-    return session.embed_phrases(phrases, cancelled)
+    return phrases
 
 
 def try_all(

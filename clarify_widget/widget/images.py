@@ -78,6 +78,14 @@ class Images:
         path = self._path(split, index)
         return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
 
+    def answer_explanation(self, request: Request) -> Answer:
+        """Return one image under the map of what in it speaks for a class or a phrase."""
+        found = self._session.explain(
+            int(request.number("index")), request.text("about"), request.text("split")
+        )
+        encoded, mime, (width, height) = encode_original(found.overlay)
+        return {"target": found.target, "width": width, "height": height, "mime": mime}, [encoded]
+
     def _about(self, split: str, index: int) -> Json:
         pool = self._pools.get(split)
         if pool is not None:

@@ -731,7 +731,11 @@ class ClarifyWidget(anywidget.AnyWidget):
 
     @property
     def _image_handlers(self) -> dict[str, Handler]:
-        return {"thumbnails": self._images.answer_thumbnails, "original": self._images.answer_original}
+        return {
+            "thumbnails": self._images.answer_thumbnails,
+            "original": self._images.answer_original,
+            "explanation": self._images.answer_explanation,
+        }
 
     def _answer(self, request: Request, handle: Handler, *, quiet: bool = False) -> None:
         """Answer a request with what its handler returns or raises; `quiet` leaves the error trait alone."""

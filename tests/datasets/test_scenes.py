@@ -12,7 +12,7 @@ from clarify_widget.datasets.scenes import Scene, render, sample_scene
 from clarify_widget.datasets.scenes.backgrounds import texture
 from clarify_widget.datasets.scenes.captions import describe, say
 from clarify_widget.datasets.scenes.phrases import CONCEPT_NAMES, CONCEPTS, facts, is_true, read, truth
-from clarify_widget.datasets.scenes.render import SIDE
+from clarify_widget.datasets.scenes.render import SIDE, mask
 from clarify_widget.datasets.scenes.scene import BACKGROUNDS, COLOURS, KINDS
 
 seeds = st.integers(0, 2**32 - 1)
@@ -162,3 +162,17 @@ def test_every_concept_is_true_of_some_scenes_and_false_of_others() -> None:
     share = np.stack([facts(scene_of(seed)) for seed in range(3000)]).mean(axis=0)
     assert share.min() > 0.01
     assert share.max() < 0.7
+
+
+@some
+@given(seeds)
+def test_a_mask_is_white_where_the_picture_shows_a_thing(seed: int) -> None:
+    scene = replace(scene_of(seed), lighting="normal", blurred=False, grainy=False)
+    shown = np.abs(pixels(scene) - pixels(replace(scene, places=()))).sum(axis=2) > 0
+    inside = np.asarray(mask(scene)) > 127
+    assert mask(scene).size == (SIDE, SIDE)
+    # The trunk that a woodpecker sits on, and the outer half of an outline, are no part of the mask.
+    if scene.kind != "woodpecker" and not scene.outlined:
+        assert (inside & ~shown).sum() <= 0.1 * inside.sum()
+        assert (shown & ~inside).sum() <= 0.35 * shown.sum() + 20
+    assert inside.any()

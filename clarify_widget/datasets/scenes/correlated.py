@@ -10,7 +10,7 @@ import numpy as np
 
 from clarify_widget.datasets.dataset import Dataset, Split
 from clarify_widget.datasets.images import ImageList
-from clarify_widget.datasets.scenes.render import render
+from clarify_widget.datasets.scenes.render import mask, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,4 +77,5 @@ def _split(
         labels=labels.astype(np.int64),
         images=ImageList([partial(render, scene) for scene in scenes], names),
         groups=groups,
+        masks=ImageList([partial(mask, scene) for scene in scenes], names),
     )

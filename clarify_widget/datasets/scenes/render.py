@@ -48,6 +48,37 @@ def render(scene: Scene) -> Image.Image:
     return _with_grain(picture, rng) if scene.grainy else picture
 
 
+def mask(scene: Scene) -> Image.Image:
+    """Draw where the things of a scene are that its class is about: its own, not those of its companion.
+
+    Returns
+    -------
+    PIL.Image.Image
+        L, 128 by 128 pixels: 255 where `render` draws a thing, 0 elsewhere, in between at its edges. The
+        trunk that a woodpecker sits on is no part of it.
+    """
+    picture = Image.new("L", (SIDE, SIDE))
+    for place in scene.places:
+        canvas = _Canvas(place, scene.size)
+        fine = Image.new("L", (canvas.fine, canvas.fine))
+        draw = ImageDraw.Draw(fine)
+        for points in _outlines(scene):
+            draw.polygon(canvas.on_grid(points), fill=255)
+        covered = fine.reduce(_FINE)
+        picture.paste(255, (canvas.left, canvas.top), covered)
+    return picture
+
+
+def _outlines(scene: Scene) -> list[Points]:
+    """Return the polygons of one thing, in its unit box."""
+    if scene.is_bird:
+        mirror = np.array([scene.facing, 1.0])
+        return [part.points * mirror for part in birds.parts(scene.kind) if part.role != "bark"]
+    stretch = math.sqrt(scene.aspect)
+    points = shapes.outline(scene.kind) * np.array([stretch, 1 / stretch]) / max(1.0, stretch * 0.86)
+    return [_turned(points, scene.angle)]
+
+
 def _shade(colour: Tone, rng: np.random.Generator) -> Tone:
     """Return the colour a little lighter or darker, and each channel a little off."""
     common = float(rng.uniform(-9, 9))
@@ -95,15 +126,14 @@ class _Canvas:
 
 def _draw_shape(picture: Image.Image, scene: Scene, place: tuple[float, float], colour: Tone) -> None:
     canvas = _Canvas(place, scene.size)
-    stretch = math.sqrt(scene.aspect)
-    points = shapes.outline(scene.kind) * np.array([stretch, 1 / stretch]) / max(1.0, stretch * 0.86)
-    corners = canvas.on_grid(_turned(points, scene.angle))
-    mask = Image.new("L", (canvas.fine, canvas.fine))
-    ImageDraw.Draw(mask).polygon(corners, fill=255)
+    (points,) = _outlines(scene)
+    corners = canvas.on_grid(points)
+    inside = Image.new("L", (canvas.fine, canvas.fine))
+    ImageDraw.Draw(inside).polygon(corners, fill=255)
     fill = _textured(scene.texture, colour, canvas, scene.angle)
-    picture.paste(fill, (canvas.left, canvas.top), mask.reduce(_FINE))
+    picture.paste(fill, (canvas.left, canvas.top), inside.reduce(_FINE))
     if scene.outlined:
-        edge = Image.new("L", mask.size)
+        edge = Image.new("L", inside.size)
         width = round((2.6 + 0.045 * canvas.radius) * 2 * _FINE / 2)
         ImageDraw.Draw(edge).line([*corners, corners[0], corners[1]], fill=255, width=width, joint="curve")
         line: Tone = (18, 18, 22) if _luminance(colour) > 62 else (250, 250, 250)

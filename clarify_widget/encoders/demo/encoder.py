@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from clarify_widget.datasets.scenes.phrases import CONCEPT_NAMES, read
@@ -26,6 +28,12 @@ class DemoEncoder(OpenClipEncoder):
     def phrases(self) -> tuple[str, ...]:
         """The plainest phrase for each thing that the model can see."""
         return CONCEPT_NAMES
+
+    @cached_property
+    def threshold(self) -> float:
+        """The similarity at which the loss that it was trained with takes a phrase to be as true as not."""
+        bias, scale = self.model.logit_bias.item(), self.model.logit_scale.exp().item()
+        return float(-bias / scale)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Return the words that the model never learned; all of them when none names anything it can see."""
