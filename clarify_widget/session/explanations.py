@@ -14,6 +14,7 @@ from clarify_widget.evaluation.explain import alignment, explanation_maps, overl
 from clarify_widget.session.phrases import embeddings_of
 from clarify_widget.session.predictions import features_of
 from clarify_widget.training import LinearHead
+from clarify_widget.training.outside import ForeignHead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,13 @@ def _mask(split: Split, row: int) -> BoolArray:
     return inside
 
 
+def _weights_for_unit_rows(head: object) -> FloatArray | None:
+    """Return (e, C) the weights of a linear head, ours or from elsewhere; None for any other model."""
+    if isinstance(head, LinearHead):
+        return head.for_unit_rows()[0]
+    return head.weights if isinstance(head, ForeignHead) else None
+
+
 def _reads_embeddings(split: Split) -> bool:
     """Whether what a head is given are the encoder's rows, and not features from elsewhere."""
     features, embeddings = features_of(split)[:_COMPARED], embeddings_of(split)[:_COMPARED]
@@ -118,7 +126,7 @@ def _direction(session: Session, about: str, *, retrained: bool) -> tuple[FloatA
     """Return the direction (e,) of a class or a phrase, and what its score is called."""
     if about in session.class_names:
         head = session.retrained if retrained else session.head
-        if isinstance(head, LinearHead) and _reads_embeddings(session.dataset.val):
-            weights, _ = head.for_unit_rows()
+        weights = _weights_for_unit_rows(head)
+        if weights is not None and _reads_embeddings(session.dataset.val):
             return weights[:, session.class_names.index(about)], f"logit of {about}"
     return session.direction(about), f"similarity with “{about}”"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import PIL.Image
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import clarify_widget as cw
 from clarify_widget import Session, plots
@@ -56,6 +57,17 @@ def test_a_model_that_is_no_head_on_the_embeddings_is_explained_by_its_class_nam
     zero_shot = Session(birds.dataset, birds.encoder, head=ZeroShotHead(prompts, np.array([0, 1])))
     zero_shot.fit()
     assert zero_shot.explain(0, "land bird").target == "similarity with “land bird”"
+
+
+def test_a_linear_layer_from_elsewhere_is_explained_by_its_logits_too(birds):
+    train = birds.dataset.train
+    foreign = Session(birds.dataset, birds.encoder, LogisticRegression().fit(train.embeddings, train.labels))
+    foreign.fit()
+    found = foreign.explain(0, "land bird")
+    assert found.target == "logit of land bird"
+    direction = foreign.head.weights[:, 1][None]
+    (expected,) = explanation_maps(birds.encoder, [birds.image(0)], direction)
+    np.testing.assert_array_equal(found.values, expected[0])
 
 
 def test_the_retrained_head_is_explained_when_asked(birds):
