@@ -66,6 +66,7 @@ _HOMES = {
 _MODULES = (
     "concepts",
     "datasets",
+    "discovery",
     "encoders",
     "errors",
     "evaluation",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -246,7 +247,7 @@ class Discrepancies:
 
     def _repr_html_(self) -> str:
         """Return the first pairs as a notebook shows them."""
-        return f"{html_table(_TITLES, self._cells(), left=3)}<p>{self.sentence}</p>"
+        return f"{html_table(_TITLES, self._cells(), left=3)}<p>{escape(self.sentence)}</p>"
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [_cells(row) for row in self.ranked(most=SHOWN)]

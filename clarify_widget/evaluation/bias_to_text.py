@@ -13,6 +13,7 @@ from clarify_widget.concepts.error_score import error_score
 from clarify_widget.concepts.significance import best_of_random
 from clarify_widget.errors import DataError
 from clarify_widget.evaluation.metrics import CellAccuracy
+from clarify_widget.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,23 +76,14 @@ class KeywordTable:
 
     def __str__(self) -> str:
         """Return the table as text, one keyword a line."""
-        lines = [_TITLES, *map(_cells, self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = "\n".join(
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines
-        )
+        table = text_table(_TITLES, [*map(_cells, self.rows)], left=1)
         return f"{table}\n{self.sentence}"
 
     def _repr_html_(self) -> str:
         """Return the table as a notebook shows it."""
         from html import escape
 
-        head = "".join(f"<th>{escape(title)}</th>" for title in _TITLES)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row)) + "</tr>"
-            for row in self.rows
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = html_table(_TITLES, [*map(_cells, self.rows)], left=1)
         return f"{table}<p>{escape(self.sentence)}</p>"
 
     @property

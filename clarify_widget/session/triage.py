@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from clarify_widget.concepts.significance import LEVEL
 from clarify_widget.errors import CancelledError, DataError, ScoreError
 from clarify_widget.session.suggestions import best_first, embed_candidates, ranking_of, try_all
+from clarify_widget.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,10 +96,7 @@ class Triage:
 
     def __str__(self) -> str:
         """Return the list as text, one class a line."""
-        lines = [_TITLES, *(_cells(row) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-        return "\n".join([*table, self.sentence])
+        return f"{text_table(_TITLES, self._table(), left=len(_TITLES))}\n{self.sentence}"
 
     def __repr__(self) -> str:
         """Return how long the list is instead of all of it."""
@@ -108,15 +106,10 @@ class Triage:
         """Return the list as a notebook shows it."""
         from html import escape
 
-        head = "".join(f"<th>{escape(title)}</th>" for title in _TITLES)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in _cells(row))
-            + "</tr>"
-            for row in self.rows
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"{table}<p>{escape(self.sentence)}</p>"
+        return f"{html_table(_TITLES, self._table(), left=len(_TITLES))}<p>{escape(self.sentence)}</p>"
+
+    def _table(self) -> list[tuple[str, ...]]:
+        return [_cells(row) for row in self.rows]
 
 
 @dataclass(frozen=True, eq=False)
