@@ -645,6 +645,13 @@ class Session:
                 self._take(f"Judge “{attribute}” {verdict}", judgements=(*others, judged))
         self._notify("judged")
 
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` knows the encoder's layers."""
+        from clarify_widget.evaluation.explain import can_explain
+
+        return can_explain(self.encoder)
+
     def explain(self, index: int, about: str, split: str = "val", *, retrained: bool = False) -> Explanation:
         """Show which places of an image speak for a class, or for any text, by GradCAM.
 

@@ -75,8 +75,9 @@ class Images:
         index = int(request.number("index"))
         about = self._about(split, index)
         encoded, mime, (width, height) = encode_original(self._open(split, index))
-        path = self._path(split, index)
-        return {**about, "path": path, "width": width, "height": height, "mime": mime}, [encoded]
+        about["path"] = self._path(split, index)
+        about["explains"] = split not in self._pools and self._session.explains
+        return {**about, "width": width, "height": height, "mime": mime}, [encoded]
 
     def answer_explanation(self, request: Request) -> Answer:
         """Return one image under the map of what in it speaks for a class or a phrase."""

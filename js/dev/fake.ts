@@ -102,6 +102,7 @@ interface Request {
   second: string;
   has: boolean | null;
   rows: number[];
+  about: string;
 }
 
 /** Unlabelled images, where a test or the page wants some. */
@@ -445,6 +446,7 @@ export class FakeKernel implements Model {
       this.reply(id, {});
     } else if (type === "thumbnails") this.thumbnails(request);
     else if (type === "original") this.original(request);
+    else if (type === "explanation") this.explanation(request);
     else this.fail(id, "RequestError", `Unknown request "${type}".`);
   }
 
@@ -666,8 +668,16 @@ export class FakeKernel implements Model {
     const { name, label, predicted, correct, mime } = this.describe(index);
     const confidence = this.confidence(this.data.images[index] as FakeImage);
     const path = `/data/${name}`;
-    const about = { name, label, predicted, correct, confidence, path, width: 320, height: 320, mime };
-    this.reply(id, about, [this.picture(index)]);
+    const known = { name, label, predicted, correct, confidence, path, explains: this.explains };
+    this.reply(id, { ...known, width: 320, height: 320, mime }, [this.picture(index)]);
+  }
+
+  /** Whether the encoder's layers are known. */
+  explains = true;
+
+  private explanation({ id, index, about }: Request): void {
+    if (about === "red") this.fail(id, "EncoderError", "The encoder has no layers.");
+    else this.reply(id, { target: `logit of ${about}`, mime: "image/jpeg" }, [this.picture(index)]);
   }
 
   private describe(index: number) {

@@ -279,6 +279,8 @@ export interface Original {
   confidence: number | null;
   /** Of the file; null for an image that is not one. */
   path: string | null;
+  /** Whether the kernel can show where in it the model looks. */
+  explains: boolean;
   width: number;
   height: number;
   mime: string;

@@ -138,7 +138,15 @@ class ReportModel implements Model {
       const { item, bytes } = this.image(split, index);
       const { name, label, predicted, correct, mime } = item;
       const { confidence } = this.stored(split, index);
-      const about = { name, label, predicted, correct, confidence: confidence ?? null, path: null };
+      const about = {
+        name,
+        label,
+        predicted,
+        correct,
+        confidence: confidence ?? null,
+        path: null,
+        explains: false,
+      };
       const result: Original = { ...about, width: 0, height: 0, mime };
       return { result, buffers: [bytes] };
     }

@@ -74,6 +74,10 @@ export const strings = {
 
   hasIt: "Marked: has it",
   hasItNot: "Marked: has it not",
+  looksFor: "Where the model looks for",
+  loadingMap: "Looking…",
+  mapOf: (target: string) => `Bright places speak for it: ${target}.`,
+  mapAlt: (target: string, image: string) => `Where the model looks, ${target}: ${image}`,
   markQuestion: (phrase: string) => `Does it have “${phrase}”?`,
   markHas: "+ Has it",
   markHasNot: "− Has it not",

@@ -9,7 +9,7 @@ from clarify_widget.evaluation.explain.alignment import (
     mask_of_boxes,
     points_inside,
 )
-from clarify_widget.evaluation.explain.gradcam import explanation_maps, grid_maps
+from clarify_widget.evaluation.explain.gradcam import can_explain, explanation_maps, grid_maps
 from clarify_widget.evaluation.explain.overlay import colours, overlay
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "GroupAlignment",
     "adjusted_iou",
     "alignment",
+    "can_explain",
     "colours",
     "explanation_maps",
     "grid_maps",

@@ -35,6 +35,17 @@ _LEAST_CELLS = 4
 _STRIDES = {"layer4": 32, "layer3": 16, "layer2": 8}  # of CLIP's ResNets, pixels a cell
 
 
+def can_explain(encoder: Encoder) -> bool:
+    """Whether `explanation_maps` knows the layers of an encoder's image tower."""
+    if not isinstance(encoder, OpenClipEncoder):
+        return False
+    try:
+        _layer_of(encoder)
+    except EncoderError:
+        return False
+    return True
+
+
 def explanation_maps(
     encoder: Encoder, images: Sequence[PIL.Image.Image], directions: npt.ArrayLike
 ) -> list[Float32Array]:

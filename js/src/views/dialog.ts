@@ -6,6 +6,7 @@ import type { Original } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { blobUrl, type Thumbnails } from "../thumbnails";
+import { lookingBar } from "./looking";
 import type { Listing, Shown } from "./view";
 
 export interface OriginalDialog {
@@ -41,6 +42,11 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
   const markButtons = [markButton(true), markButton(false)] as const;
   const question = h("span", { class: "cw-muted" });
   const marking = h("div", { class: "cw-row-of-buttons" }, question, ...markButtons);
+  const looking = lookingBar(channel, (map, about) => {
+    const source = map ?? url;
+    if (source && source !== picture.src) picture.src = source;
+    picture.alt = map ? strings.mapAlt(about, alt) : alt;
+  });
   const previous = button("left", strings.previous, () => step(-1));
   const next = button("right", strings.next, () => step(1));
   const root = h(
@@ -73,6 +79,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
         button("cross", strings.close, () => root.close()),
       ),
       h("div", { class: "cw-original-frame" }, picture, message),
+      looking.root,
       facts,
       marking,
     ),
@@ -80,6 +87,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
   let listing: Listing | null = null;
   let at = 0;
   let url: string | null = null;
+  let alt = "";
   let closed: ((at: number) => void) | null = null;
   let last: State | null = null;
 
@@ -107,6 +115,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
   }
 
   function clear(): void {
+    looking.clear();
     if (url) URL.revokeObjectURL(url);
     url = null;
     picture.removeAttribute("src");
@@ -163,6 +172,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
     next.disabled = at === listing.rows.length - 1;
     describe(shown, null);
     showMarks();
+    looking.offer(null);
     setText(message, strings.loadingOriginal);
     message.hidden = !picture.hidden;
     try {
@@ -177,8 +187,8 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
       if (url) URL.revokeObjectURL(url);
       url = buffer && buffer.byteLength > 0 ? blobUrl(buffer, result.mime) : null;
       picture.hidden = url === null;
-      if (url) picture.src = url;
-      picture.alt = [result.name, result.label].filter(Boolean).join(", ");
+      alt = [result.name, result.label].filter(Boolean).join(", ");
+      looking.offer(shown, result.explains ? namesFor(result) : []);
       message.hidden = url !== null;
       setText(message, strings.unreadable);
     } catch (reason) {
@@ -188,6 +198,10 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
       message.hidden = false;
       setText(message, reason instanceof RequestError ? reason.message : String(reason));
     }
+  }
+
+  function namesFor({ label, predicted }: Original): string[] {
+    return [...new Set([label, predicted, last?.phrase ?? ""])].filter(Boolean);
   }
 
   function step(by: number): void {

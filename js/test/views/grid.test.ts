@@ -288,6 +288,44 @@ describe("original", () => {
     expect(asked[0]).not.toBe(asked[1]);
   });
 
+  it("shows where the model looks, for both classes and the phrase, until that is pressed again", async () => {
+    const { dialog, kernel, get } = await opened();
+    const buttons = [...get("looking").querySelectorAll("button")];
+    expect(buttons.map((button) => button.textContent)).toEqual(["square", "oval", "red"]);
+    buttons[1]?.click();
+    await settle();
+    expect(sent(kernel, "explanation")[0]).toMatchObject({ split: "val", about: "oval" });
+    expect(buttons[1]?.getAttribute("aria-pressed")).toBe("true");
+    expect(get("looking").textContent).toContain("logit of oval");
+    expect(dialog.querySelector("img")?.alt).toMatch(/^Where the model looks, logit of oval: val\/square/);
+    buttons[1]?.click();
+    await settle();
+    expect(dialog.querySelector("img")?.alt).toMatch(/^val\/square/);
+  });
+
+  it("keeps showing where the model looks from image to image", async () => {
+    const { dialog, kernel, get } = await opened();
+    get("looking").querySelector("button")?.click();
+    await settle();
+    press(dialog, "ArrowRight");
+    await settle();
+    const asked = sent(kernel, "explanation").map(({ index }) => index);
+    expect(asked).toHaveLength(2);
+    expect(asked[0]).not.toBe(asked[1]);
+  });
+
+  it("says why it cannot show where the model looks, and offers nothing to other encoders", async () => {
+    const { dialog, kernel, get } = await opened();
+    get("looking").querySelectorAll("button")[2]?.click();
+    await settle();
+    expect(get("looking").textContent).toContain("The encoder has no layers.");
+    expect(get("looking").querySelector('[aria-pressed="true"]')).toBeNull();
+    kernel.explains = false;
+    press(dialog, "ArrowRight");
+    await settle();
+    expect(get("looking").hidden).toBe(true);
+  });
+
   it("lets go of the image when it closes", async () => {
     const revoked = vi.spyOn(URL, "revokeObjectURL");
     const { dialog } = await opened();
