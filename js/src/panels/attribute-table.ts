@@ -118,7 +118,7 @@ export function attributeTable({ h, icon, strings: shared }: Host, verbs: Verbs)
       cell("with", part(row.with)),
       cell("without", part(row.without)),
       cell("difference", words.difference(points(row.difference), points(row.low), points(row.high))),
-      cell("p_value", words.p(row.p_value), significant ? "" : `, ${words.chance}`),
+      cell("p_value", words.p(row.p_value), significant ? "" : ` ${words.chance}`),
       cell("confused_with", row.confused_with),
       h(
         "div",
