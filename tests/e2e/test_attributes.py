@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clarify_widget.discovery import Discrepancies
     from tests.e2e.lab import Lab, NotebookPage
 
-TALL: ViewportSize = {"width": 1400, "height": 2400}
+TALL: ViewportSize = {"width": 1600, "height": 2400}
 PHRASES = ["red", "crimson", "blue", "round", "velvet"]
 SOURCE = f"""
 import json
@@ -138,7 +138,7 @@ def test_the_panel_is_for_everyone(
     for look in ("light", "dark", "forced"):
         page.emulate_media(forced_colors="active" if look == "forced" else "none")
         notebook.set_theme(dark=look == "dark")
-        for width in (940, 700, 400):
+        for width in (1060, 700, 400):
             resize(page, width)
             page.mouse.move(0, 0)
             panel.panel.screenshot(path=screenshots / f"attributes-{look}-{width}.png")
