@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clarify_widget.arrays import IntArray
     from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
+    from clarify_widget.discovery.discrepancy import Discrepancies, Discrepancy
     from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
     from clarify_widget.session.gathering import Gathering, Hit
@@ -370,6 +371,36 @@ def objectives_json(session: Session) -> list[Json]:
     if not session.gathered:
         left_out |= _NEEDS_GATHERED
     return [{"value": value, "label": label} for value, label in _OBJECTIVES.items() if value not in left_out]
+
+
+def attributes_json(session: Session, found: Discrepancies, number: int) -> Json:
+    """Return what was tested, and which attributes people judged; `attribute_json` has one attribute."""
+    return {
+        "number": number,
+        "sentence": found.sentence,
+        "judgements": [
+            {"class_name": one.class_name, "attribute": one.attribute, "verdict": one.verdict}
+            for one in session.judgements
+        ],
+    }
+
+
+def attribute_json(row: Discrepancy) -> Json:
+    """Return how the accuracy on one class differs with one attribute."""
+    low, high = row.interval
+    return {
+        "attribute": row.attribute,
+        "with": {"size": row.present.size, "accuracy": _number(row.present.accuracy)},
+        "without": {"size": row.absent.size, "accuracy": _number(row.absent.accuracy)},
+        "difference": _number(row.difference),
+        "low": _number(low),
+        "high": _number(high),
+        "p_value": row.corrected_p_value,
+        "significant": row.significant,
+        "confused_with": row.confused_with,
+        "threshold": row.threshold,
+        "sentence": row.sentence,
+    }
 
 
 def pool_json(gathering: Gathering, split: str, phrase: str, hits: Sequence[Hit]) -> Json:

@@ -89,10 +89,11 @@ class PoolPanel:
         if request.text("split") != self.split:
             raise ClarifyError("Another pool is shown now; look at its images first.")
         rows = request.whole_numbers("rows", _MOST_DECIDED)
-        if request.fields.get("class_name") is None:
+        class_name = request.text_or_none("class_name")
+        if class_name is None:
             self.gathering.reject(rows)
         else:
-            self.gathering.accept(rows, request.text("class_name"))
+            self.gathering.accept(rows, class_name)
         return {}, []
 
     def _answer_undo(self, _request: Request) -> Answer:

@@ -29,6 +29,10 @@ class Request:
             raise ClarifyError(f"A {self.type} request needs {name!r} as text; got {value!r}.")
         return value
 
+    def text_or_none(self, name: str) -> str | None:
+        """Return a text, or None where the page says null."""
+        return None if self.fields.get(name) is None else self.text(name)
+
     def number(self, name: str) -> float:
         """Return a finite number."""
         value = self.fields.get(name)

@@ -25,10 +25,12 @@ import traitlets
 
 from clarify_widget import front_end
 from clarify_widget.background import Lane, Restartable
+from clarify_widget.discovery.discrepancy import Discrepancies
 from clarify_widget.errors import ClarifyError, DataError, MissingDependencyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.gathering import Gathering
 from clarify_widget.session.session import Session
+from clarify_widget.widget.attributes import AttributesPanel
 from clarify_widget.widget.examples import ExampleFeed
 from clarify_widget.widget.images import Images
 from clarify_widget.widget.marks import Marks
@@ -71,11 +73,15 @@ class ClarifyWidget(anywidget.AnyWidget):
         What retraining minimises; see `train_head`.
     pool
         Unlabelled images to search for more training data; see `review_pool`.
+    attributes
+        Those that the model leans on, to judge them; see `review_attributes`.
 
     Attributes
     ----------
     class_name, phrase, threshold
         What is shown. Assigning to them scores the phrase and moves the threshold, as typing and dragging do.
+    attributes
+        What was tested by `review_attributes`, and what people judged.
     pool
         What was searched for in the pool under review, and how many images were accepted and rejected.
     saved
@@ -120,6 +126,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     saved = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     can_redo = traitlets.Unicode(read_only=True).tag(sync=True)
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    attributes = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     pool = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
 
     _unsubscribe: Callable[[], None] | None = None
@@ -131,6 +138,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         theme: str = "auto",
         objective: str = "slice_balanced",
         pool: Gathering | None = None,
+        attributes: Discrepancies | None = None,
         **unknown: Any,
     ) -> None:
         # What `close` needs, which Python also calls on a widget that could not be made.
@@ -151,6 +159,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._marks = Marks(session)
         self._images = Images(session)
         self._pool_panel: PoolPanel | None = None
+        self._attributes_panel: AttributesPanel | None = None
         self._scoring_threads: set[int] = set()
         self._view_lane = Lane("clarify-widget view")
         self._image_lane = Lane("clarify-widget images")
@@ -161,6 +170,8 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._open(theme, objective)
             if pool is not None:
                 self.review_pool(pool)
+            if attributes is not None:
+                self.review_attributes(attributes)
         except BaseException:
             self.close()
             raise
@@ -283,6 +294,34 @@ class ClarifyWidget(anywidget.AnyWidget):
         with self.session.lock:
             self._pool_panel = PoolPanel(pool, self._images.name_pool(pool), lambda: self._runs.busy)
             self._show_pool()
+
+    def review_attributes(self, found: Discrepancies) -> None:
+        """Show below the loop which attributes the model leans on, to judge them healthy or spurious.
+
+        Parameters
+        ----------
+        found
+            From `Session.attributes`; it takes the place of what was shown.
+
+        Raises
+        ------
+        TypeError
+            When it is something else.
+        DataError
+            When it is of other classes.
+        """
+        if not isinstance(found, Discrepancies):
+            raise TypeError(
+                f"review_attributes shows what Session.attributes returns; got {type(found).__name__}. "
+                "Find them first: w.review_attributes(session.attributes())."
+            )
+        if found.class_names != self.session.class_names:
+            raise DataError("The attributes are of other classes; find those of the session of the widget.")
+        with self.session.lock:
+            shown = self._attributes_panel
+            number = 1 if shown is None else shown.number + 1
+            self._attributes_panel = AttributesPanel(self.session, found, number)
+            self._show_attributes()
 
     def cancel(self) -> None:
         """Stop retraining, if it runs; the model stays as it was."""
@@ -522,6 +561,10 @@ class ClarifyWidget(anywidget.AnyWidget):
                 if event == "reviewed":
                     self._show_pool()
                     return
+                if event == "judged":
+                    self._publish(**presentation.facts(self.session))
+                    self._show_attributes()
+                    return
                 if event == "suggested":
                     self._publish(suggestions=self._suggestions_for(self.class_name))
                     return
@@ -529,6 +572,7 @@ class ClarifyWidget(anywidget.AnyWidget):
                 self._publish(**presentation.facts(self.session), **shown)
                 self._leave_objective()
                 self._show_pool()
+                self._show_attributes()
                 self._preview()
         except Exception:  # whoever called the session must not fail because a widget could not repaint
             logger.exception("A widget could not show that its session was %s", event)
@@ -549,6 +593,10 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _show_pool(self) -> None:
         if self._pool_panel is not None:
             self._publish(pool=self._pool_panel.as_json())
+
+    def _show_attributes(self) -> None:
+        if self._attributes_panel is not None:
+            self._publish(attributes=self._attributes_panel.as_json())
 
     def _leave_objective(self) -> None:
         """Gathered images have no groups: an objective over those is offered no more."""
@@ -726,8 +774,11 @@ class ClarifyWidget(anywidget.AnyWidget):
     @property
     def _panel_handlers(self) -> dict[str, Handler]:
         """What panels ask for; each shows its errors itself."""
-        of_pool = {} if self._pool_panel is None else self._pool_panel.handlers
-        return {"panels": self._answer_panels, **of_pool}
+        handlers: dict[str, Handler] = {"panels": self._answer_panels}
+        for panel in (self._pool_panel, self._attributes_panel):
+            if panel is not None:
+                handlers.update(panel.handlers)
+        return handlers
 
     @property
     def _image_handlers(self) -> dict[str, Handler]:
@@ -894,7 +945,7 @@ def _error_json(error: Exception) -> Json:
 
 
 def _reject(unknown: Mapping[str, Any]) -> None:
-    known = ("session", "theme", "objective", "pool")
+    known = ("session", "theme", "objective", "pool", "attributes")
     for name in unknown:
         raise TypeError(
             f"ClarifyWidget has no argument {name!r}; it has {', '.join(known)}.{close_to(name, known)}"

@@ -196,6 +196,7 @@ export class FakeKernel implements Model {
       saved: null,
       suggestions: { state: "none", noise_line: null, sentence: "", phrases: [] },
       marks: NO_MARKS,
+      attributes: null,
       pool: null,
     };
     this.traits.classes = this.classes();

@@ -156,6 +156,38 @@ export interface Comparison {
   notes?: string[];
 }
 
+/** Which attributes were tested, and what people said of them. */
+export interface Attributes {
+  /** Tells these from others that were shown before. */
+  number: number;
+  sentence: string;
+  judgements: Judgement[];
+}
+
+export interface Judgement {
+  class_name: string;
+  attribute: string;
+  verdict: "healthy" | "spurious";
+}
+
+/** How the accuracy on one class differs with one attribute. */
+export interface AttributeRow {
+  attribute: string;
+  with: { size: number; accuracy: number };
+  without: { size: number; accuracy: number };
+  /** Accuracy with it minus that without, and its 95 % interval. */
+  difference: number;
+  low: number;
+  high: number;
+  p_value: number;
+  significant: boolean;
+  /** What the wrong images are taken for most often. */
+  confused_with: string;
+  /** Null where it is no phrase of the encoder. */
+  threshold: number | null;
+  sentence: string;
+}
+
 /** Unlabelled images under review. */
 export interface Pool {
   name: string;
@@ -229,6 +261,7 @@ export interface Traits {
   saved: Saved | null;
   suggestions: Suggestions;
   marks: Marks;
+  attributes: Attributes | null;
   pool: Pool | null;
 }
 
@@ -258,6 +291,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "saved",
   "suggestions",
   "marks",
+  "attributes",
   "pool",
 ];
 

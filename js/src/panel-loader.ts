@@ -8,7 +8,7 @@ import { blobUrl } from "./thumbnails";
 import type { Tiles } from "./views/tiles";
 import type { Tools, View } from "./views/view";
 
-export type PanelName = "pool";
+export type PanelName = "attributes" | "pool";
 
 /** What a panel shares with the widget that it joins, so that nothing is loaded twice. */
 export interface Host extends Tools {

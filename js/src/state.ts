@@ -226,6 +226,7 @@ export class Store {
       saved: model.get("saved") ?? null,
       suggestions: model.get("suggestions") ?? NO_SUGGESTIONS,
       marks: model.get("marks") ?? NO_MARKS,
+      attributes: model.get("attributes") ?? null,
       pool: model.get("pool") ?? null,
       examples,
       waiting: come === null,

@@ -253,7 +253,10 @@ export const strings = {
   loadingOriginal: "Loading the original…",
   chooseClass: "Choose a class to see what the model gets right and wrong.",
 
-  panels: { pool: "Search unlabelled images for more training data" } as const,
+  panels: {
+    attributes: "Attributes that the model leans on",
+    pool: "Search unlabelled images for more training data",
+  } as const,
   loadingPanel: "Loading…",
 
   timeout: (seconds: number) =>

@@ -3,6 +3,7 @@ import type { Host } from "../panel-loader";
 import type { State } from "../state";
 import type { Selection, Tiles } from "../views/tiles";
 import type { Listing, View } from "../views/view";
+import { asking } from "./asking";
 import { decisionBar } from "./decisions";
 import { poolRequests } from "./requests";
 import { poolSearch } from "./search";
@@ -15,7 +16,8 @@ const TILE = 92;
 /** Unlabelled images: searched by phrase, accepted or rejected, added to the training data. */
 export function poolPanel(host: Host): View {
   const { h, setText } = host;
-  const requests = poolRequests(host);
+  const kernel = asking(host, "pool-error");
+  const requests = poolRequests(kernel);
   const search = poolSearch(host, requests);
   const noImages = h("p", { class: "cw-quiet", hidden: true }, words.noImages);
   const found = h("p", { role: "status", "data-testid": "pool-found" });
@@ -53,7 +55,7 @@ export function poolPanel(host: Host): View {
     "div",
     { class: "cw-pool", onkeydown: (event: KeyboardEvent) => onKey(event) },
     search.root,
-    requests.alert,
+    kernel.alert,
     noImages,
     review,
     h("div", { class: "cw-pool-foot" }, counts, h("div", { class: "cw-row-of-buttons" }, add, retrain)),
@@ -120,7 +122,7 @@ export function poolPanel(host: Host): View {
     },
     dispose() {
       tiles.dispose();
-      requests.dispose();
+      kernel.dispose();
     },
   };
 }

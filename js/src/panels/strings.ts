@@ -3,6 +3,8 @@
 const count = (n: number): string => n.toLocaleString("en-US");
 
 export const strings = {
+  dismiss: "Dismiss",
+
   pool: {
     search: "Search",
     searchIn: (name: string, images: string) => `Search ${name} (${images}) for`,
@@ -33,6 +35,30 @@ export const strings = {
     addNone: "Add to training data",
     retrain: "Retrain on both",
     retrainHelp: "Train the last layer again, on the training data of before and on what was added",
-    dismiss: "Dismiss",
+  },
+  attributes: {
+    none: (className: string) =>
+      `No attribute was tested on ${className}: too few images have one, or lack it.`,
+    caption: (className: string) => `Accuracy on ${className}, with each attribute and without it`,
+    hint: "↑ ↓ go from row to row; H judges healthy, S spurious, Backspace undecided; Enter tries it as the phrase.",
+    columns: {
+      attribute: "Attribute",
+      with: "With it",
+      without: "Without",
+      difference: "Difference",
+      p_value: "Chance",
+      confused_with: "Taken for",
+    } as const,
+    judgement: "Judgement",
+    accuracy: (accuracy: string, size: number) => `${accuracy} of ${count(size)}`,
+    difference: (points: string, low: string, high: string) => `${points} (${low}\u00a0to\u00a0${high})`,
+    p: (p: number) => (p < 0.001 ? "p < .001" : `p = ${p.toFixed(3).replace(/^0/, "")}`),
+    chance: "could\u00a0be\u00a0chance",
+    healthy: "Healthy",
+    healthyHelp: (attribute: string, className: string) => `“${attribute}” is part of ${className}`,
+    spurious: "Spurious",
+    spuriousHelp: (attribute: string, className: string) => `“${attribute}” only comes with ${className}`,
+    use: "Use as phrase",
+    useWhat: (attribute: string) => `Use “${attribute}” as the phrase`,
   },
 } as const;
