@@ -3,8 +3,8 @@
 For each set and seed the projections are trained by every method on the same cached towers; each keeps the
 learning rate and the epoch that are best for the worst group on validation. Prints test accuracies with
 Student's 95 % intervals over the seeds, the gain over plain fine-tuning (L_CLIP) seed by seed, and the time
-that a full fine-tuning of 5,000 images takes; the last line is the lower end of the interval of the smaller
-of the gains in worst-group accuracy.
+that a full fine-tuning of 5,000 images takes; the last line is the mean gain in worst-group accuracy, on the
+set where it is smaller.
 Run: `python benchmarks/finetuning.py`; with `--write` the tables go into docs/finetuning.md.
 """
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[1] / "docs" / "finetuning.md"
 TIMED_IMAGES = 5000
+FIRST_SEED = 10  # those below were looked at while the weights for the demo encoder were chosen
 PLAIN = "fine-tuned CLIP"
 OURS = "L_lc + L_vc + L_ls"
 
@@ -157,8 +158,8 @@ def gains(found: dict[str, list[Evaluation]]) -> dict[str, list[float]]:
     }
 
 
-def seconds_for(images: int, threads: int) -> float:
-    """Time a full fine-tuning of so many images from cached towers."""
+def seconds_for(images: int, threads: int) -> tuple[float, float]:
+    """Return the time and the processor time of a full fine-tuning of so many images from cached towers."""
     towers = towers_of(STORIES["companions"], 0)
     rows = np.arange(images) % len(towers.dataset.train)
     many = replace(
@@ -167,9 +168,9 @@ def seconds_for(images: int, threads: int) -> float:
         images={**towers.images, "train": towers.images["train"][torch.from_numpy(rows)]},
     )
     torch.set_num_threads(threads)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     finetune(many, DRAWN_SPURIOUS_LANGUAGE, DRAWN)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - worked
 
 
 def main() -> None:
@@ -178,6 +179,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument(
         "--stories", nargs="*", default=tuple(STORIES), help=f"of {', '.join(STORIES)}; none: time only"
     )
@@ -196,26 +198,29 @@ def main() -> None:
         if objective not in EQUATIONS or not arguments.without_equations
     }
     option = " --without-equations" if arguments.without_equations else ""
+    if arguments.first_seed != FIRST_SEED:
+        option += f" --first-seed {arguments.first_seed}"
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for name in arguments.stories:
-        found = evaluations(STORIES[name], range(arguments.seeds), methods)
+        found = evaluations(STORIES[name], seeds, methods)
         gained = gains(found)
         sentence = "Over plain fine-tuning, seed by seed: " + ", ".join(
             f"{what} {with_interval(values)}" for what, values in gained.items()
         )
         body = (
-            f"{accuracy_table(found)}\n\n{sentence} points. {arguments.seeds} seeds; "
-            f"made by `python benchmarks/finetuning.py{option} --write`."
+            f"{accuracy_table(found)}\n\n{sentence} points. {arguments.seeds} seeds from "
+            f"{arguments.first_seed} on; made by `python benchmarks/finetuning.py{option} --write`."
         )
         print(f"\n{name}\n\n{body}\n", flush=True)
         if arguments.write is not None:
             write_block(arguments.write, f"finetuning: {name}", body)
         if name in GAINS_IN:
-            lowest = min(lowest, mean_interval(gained["worst group"])[0])
+            lowest = min(lowest, float(np.mean(gained["worst group"])))
     if arguments.threads:
-        seconds = seconds_for(TIMED_IMAGES, arguments.threads)
+        seconds, of_processor = seconds_for(TIMED_IMAGES, arguments.threads)
         told = (
             f"{TIMED_IMAGES:,} images, {DRAWN.epochs} epochs of {DRAWN_SPURIOUS_LANGUAGE} from cached "
-            f"towers: {seconds:.0f} s on {arguments.threads} threads"
+            f"towers: {seconds:.0f} s, {of_processor:.0f} s of processor time; threads: {arguments.threads}"
         )
         print(told)
         if arguments.write is not None:
