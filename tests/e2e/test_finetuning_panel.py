@@ -102,7 +102,9 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     other = FinetuningPage(notebook.page, 1)
     other.open()
     other.expect_running()
-    expect(other.get("finetuning-progress")).to_have_text(panel.get("finetuning-progress").inner_text())
+    expect(other.get("finetuning-progress")).to_have_text(
+        panel.get("finetuning-progress").text_content() or ""
+    )
     notebook.save()
     notebook.reload()
     panel = FinetuningPage(notebook.page)
