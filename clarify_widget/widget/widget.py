@@ -835,14 +835,13 @@ class ClarifyWidget(anywidget.AnyWidget):
             "redo": self._answer_redo,
             "use_model": self._answer_use_model,
             "retrain": self._answer_retrain,
-            "finetune": self._answer_finetune,
             "cancel": self._answer_cancel,
         }
 
     @property
     def _panel_handlers(self) -> dict[str, Handler]:
         """What panels ask for; each shows its errors itself."""
-        handlers: dict[str, Handler] = {"panels": self._answer_panels}
+        handlers: dict[str, Handler] = {"panels": self._answer_panels, "finetune": self._answer_finetune}
         for panel in (self._pool_panel, self._attributes_panel):
             if panel is not None:
                 handlers.update(panel.handlers)

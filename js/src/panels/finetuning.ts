@@ -1,6 +1,7 @@
 import type { Annotation, Finetuning, FinetuningResult } from "../model";
 import type { Host } from "../panel-loader";
 import type { View } from "../views/view";
+import { asking } from "./asking";
 import { strings } from "./strings";
 
 const words = strings.finetuning;
@@ -8,11 +9,17 @@ const words = strings.finetuning;
 /** The other remedy beside retraining: what it would use, how it goes, and what came of it. */
 export function finetuningPanel(host: Host): View {
   const { actions, h, setText } = host;
+  const kernel = asking(host, "finetuning-error");
   const uses = h("span", {});
   const kept = h("ul", { class: "cw-finetuning-kept", "data-testid": "finetuning-kept" });
   const start = h(
     "button",
-    { class: "cw-button", type: "button", "data-testid": "finetune", onclick: () => void ask() },
+    {
+      class: "cw-button",
+      type: "button",
+      "data-testid": "finetune",
+      onclick: () => void kernel.ask("finetune"),
+    },
     words.start,
   );
   const cancel = h(
@@ -26,13 +33,6 @@ export function finetuningPanel(host: Host): View {
     words.cancel,
   );
   const message = h("span", { role: "status", class: "cw-quiet", "data-testid": "finetuning-message" });
-  const error = h("p", { class: "cw-alert-text" });
-  const alert = h(
-    "div",
-    { class: "cw-alert", "data-testid": "finetuning-error", hidden: true },
-    host.icon("warning"),
-    error,
-  );
   const progress = runningPart(host);
   const result = resultPart(host);
   const root = h(
@@ -41,32 +41,13 @@ export function finetuningPanel(host: Host): View {
     h("p", { class: "cw-quiet" }, words.about),
     h("div", { class: "cw-finetuning-uses" }, uses, kept),
     h("div", { class: "cw-row-of-buttons" }, start, cancel, message),
-    alert,
+    kernel.alert,
     progress.root,
     result.root,
   );
   let shown: Annotation[] | null = null;
-  let asking = false;
-  let refused = "";
-  let run: string | null = null;
-
-  async function ask(): Promise<void> {
-    if (asking) return;
-    asking = true;
-    refused = "";
-    try {
-      await host.channel.request("finetune");
-    } catch (reason) {
-      if (!(reason instanceof host.Superseded)) refused = (reason as Error).message;
-    }
-    asking = false;
-    show(refused);
-  }
-
-  function show(text: string): void {
-    alert.hidden = text === "";
-    setText(error, text);
-  }
+  let run = "";
+  let error = "";
 
   function showKept(annotations: Annotation[]): void {
     if (annotations === shown) return;
@@ -84,19 +65,19 @@ export function finetuningPanel(host: Host): View {
     update({ annotations, finetuning, finetuning_result, status }) {
       if (!finetuning) return;
       const running = finetuning.state === "running";
-      if (finetuning.run_id !== run) refused = "";
-      run = finetuning.run_id;
+      if (finetuning.run_id !== run || finetuning.error !== error) kernel.say(finetuning.error);
+      ({ run_id: run, error } = finetuning);
       showKept(annotations);
       start.hidden = running;
       cancel.hidden = !running;
       start.disabled = kept.children.length === 0 || status.state !== "ready";
       setText(start, finetuning_result ? words.again : words.start);
       setText(message, running ? words.running : finetuning.message);
-      show(running ? "" : refused || finetuning.error);
       progress.root.hidden = !running;
       if (running) progress.update(finetuning);
       result.update(finetuning_result);
     },
+    dispose: kernel.dispose,
   };
 }
 
