@@ -28,7 +28,7 @@ from clarify_widget.errors import (
 from clarify_widget.session import expected as expected_module
 from clarify_widget.session.curve import RetrainProgress
 from clarify_widget.training import FitProgress
-from clarify_widget.widget import retraining as retraining_module
+from clarify_widget.widget import runs as runs_module
 from clarify_widget.widget import widget as widget_module
 from tests.fake_page import PATIENCE, FakePage, replace_comms
 from tests.session.planted import planted_dataset, planted_encoder
@@ -755,7 +755,7 @@ def test_progress_is_shown_at_most_ten_times_a_second(page, training, monkeypatc
         def monotonic(cls):
             return cls.now
 
-    monkeypatch.setattr(retraining_module, "time", Clock)
+    monkeypatch.setattr(runs_module, "time", Clock)
     for step in range(1000):
         Clock.now = 100.0 + step / 1000
         training.progress(progress_at(step, loss=1 / (step + 1), fraction=step / 1000))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clarify_widget.encoders.base import phrase_parts
-from clarify_widget.errors import DataError, NotFittedError
+from clarify_widget.errors import CancelledError, DataError, NotFittedError
 from clarify_widget.finetuning import (
     DRAWN,
     DRAWN_SPURIOUS_LANGUAGE,
@@ -107,7 +107,7 @@ def finetune_session(
         dataset,
         tuple(_attributes(session, annotations)),
         cache_dir=cache_dir,
-        progress=embedding,
+        progress=_until(cancelled, embedding),
     )
     _check_same_images(dataset, towers.dataset)
     usual_objective, usual_settings = _usual(session.encoder)
@@ -130,6 +130,18 @@ def finetune_session(
         slices=slices_of(split),
     )
     return Finetuning(comparison, tuned, _session_of(session, tuned))
+
+
+def _until(cancelled: Callable[[], bool] | None, embedding: Progress | None) -> Progress:
+    """Return what stops the towers once `cancelled` says so, and else tells of them."""
+
+    def report(what: str, fraction: float) -> None:
+        if cancelled is not None and cancelled():
+            raise CancelledError("Fine-tuning was cancelled; the model from before is unchanged.")
+        if embedding is not None:
+            embedding(what, fraction)
+
+    return report
 
 
 def _usual(encoder: Encoder) -> tuple[Losses, Settings]:

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from clarify_widget.errors import DataError
+from clarify_widget.session.curve import MOST_POINTS
 from clarify_widget.session.suggestions import known_phrases
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from clarify_widget.concepts import Annotations
     from clarify_widget.datasets.dataset import UnreadableImage
     from clarify_widget.discovery.discrepancy import Discrepancies, Discrepancy
+    from clarify_widget.finetuning import Epoch, FinetuneProgress
     from clarify_widget.session.autosave import Saved
     from clarify_widget.session.curve import CurvePoint, RetrainProgress
+    from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.gathering import Gathering, Hit
     from clarify_widget.session.phrase_comparison import PhraseComparison
     from clarify_widget.session.results import (
@@ -44,7 +47,10 @@ CHANGED_SHOWN = 60
 UNREADABLE_SHOWN = 5
 
 STOPPING = "Stopping"
+RETRAINS = "The last layer is being retrained; wait until that has ended, or cancel it, and ask again."
+FINETUNES = "The encoder is being fine-tuned; wait until that has ended, or cancel it, and ask again."
 CANCELLED = "Cancelled; the model is as it was."
+FINETUNING_CANCELLED = "Cancelled; the encoder and this session are as they were."
 
 _OBJECTIVES = {
     "slice_balanced": "Slice-balanced",
@@ -334,6 +340,48 @@ def curve_json(curve: Iterable[CurvePoint]) -> list[list[float]]:
     return [
         [point.iteration, _brief(point.loss), _brief(point.average), _brief(point.worst)] for point in curve
     ]
+
+
+def finetune_progress_json(progress: FinetuneProgress, epochs: Sequence[Epoch]) -> Json:
+    """Return where a fine-tuning stands; `epochs` are those that are over."""
+    return {
+        "epoch": progress.epoch,
+        "epochs": progress.epochs,
+        "loss": progress.loss,
+        "fraction": progress.fraction,
+        "seconds_left": progress.seconds_left,
+        **epochs_json(epochs),
+    }
+
+
+def epochs_json(epochs: Sequence[Epoch]) -> Json:
+    """Return validation before any training, as average and worst, and the curve of the epochs."""
+    trained = [epoch for epoch in epochs if epoch.number]
+    every = -(-len(trained) // MOST_POINTS) or 1
+    return {
+        "before": [_brief(epochs[0].average), _brief(epochs[0].worst)] if epochs else None,
+        "curve": [
+            [epoch.number, _brief(epoch.loss), _brief(epoch.average), _brief(epoch.worst)]
+            for epoch in trained[::-every][::-1]
+        ],
+    }
+
+
+def finetuning_json(finetuning: Finetuning) -> Json:
+    """Return what came of a fine-tuning."""
+    tuned = finetuning.tuned
+    return {
+        "phrases": list(tuned.towers.attributes),
+        "kept_epoch": f"{tuned.stopped_because.capitalize()}.",
+        "comparison": comparison_json(finetuning.comparison),
+        **epochs_json(tuned.history),
+    }
+
+
+def judged_by(session: Session) -> str:
+    """Return whether the epochs of a fine-tuning are judged by true groups or by slices."""
+    dataset = session.dataset
+    return "slice" if dataset.val.groups is None or dataset.group_names is None else "group"
 
 
 def comparison_json(comparison: Comparison) -> Json:

@@ -1156,7 +1156,8 @@ class Session:
             Of SGD; by default those published for CLIP's RN50. The demo encoder has weights and settings of
             its own, `finetuning.DRAWN_SPURIOUS_LANGUAGE` and `DRAWN`.
         progress, cancelled
-            Called after, and asked before, every step; a true answer of `cancelled` stops.
+            Called after, and asked before, every step; a true answer of `cancelled` stops, also while the
+            towers run.
         use
             As `retrain` takes it.
         embedding

@@ -29,7 +29,7 @@ class PoolPanel:
     split
         Names its images in requests for images.
     busy
-        Whether the session retrains, when the training set must stay as it is.
+        Whether the session retrains or fine-tunes, when the training set must stay as it is.
     """
 
     def __init__(self, gathering: Gathering, split: str, busy: Callable[[], bool]) -> None:
@@ -101,5 +101,7 @@ class PoolPanel:
 
     def _answer_add(self, _request: Request) -> Answer:
         if self._busy():
-            raise ClarifyError("The session retrains; add the images when it has ended, or cancel it.")
+            raise ClarifyError(
+                "The session retrains or fine-tunes; wait until it has ended, or cancel it, then add."
+            )
         return {"added": self.gathering.add()}, []

@@ -32,11 +32,13 @@ from clarify_widget.session.gathering import Gathering
 from clarify_widget.session.session import Session
 from clarify_widget.widget.attributes import AttributesPanel
 from clarify_widget.widget.examples import ExampleFeed
+from clarify_widget.widget.finetuning import IDLE, FinetuningTask
 from clarify_widget.widget.images import Images
 from clarify_widget.widget.marks import Marks
 from clarify_widget.widget.pool import PoolPanel
 from clarify_widget.widget.requests import Request
-from clarify_widget.widget.retraining import READY, Runs, retraining_status
+from clarify_widget.widget.retraining import READY, Retraining
+from clarify_widget.widget.runs import ProgressT, ResultT, Runs
 from clarify_widget.widget.traits import Rows, Threshold, close_to, one_of
 
 if TYPE_CHECKING:
@@ -45,11 +47,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from clarify_widget.concepts import Annotation
+    from clarify_widget.finetuning import Losses, Settings
+    from clarify_widget.session.curve import RetrainProgress
+    from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.presentation import Json
     from clarify_widget.session.results import Comparison, PhraseScore
     from clarify_widget.session.session import Event
     from clarify_widget.widget.requests import Answer, Handler
-    from clarify_widget.widget.retraining import Run
+    from clarify_widget.widget.runs import Run, Task
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +91,11 @@ class ClarifyWidget(anywidget.AnyWidget):
         What was searched for in the pool under review, and how many images were accepted and rejected.
     saved
         Where `Session.autosave` keeps the session, when it was last saved there, and why not since; or None.
+    finetuning, finetuning_result
+        Where a fine-tuning stands, and what the last one changed; see `finetuned` for what came of it.
+    finetuned
+        The `Finetuning` that ended last, with the fine-tuned encoder and a session to go on with:
+        `ClarifyWidget(w.finetuned.session)`. None before that.
     selected
         Validation rows of the images that are selected, ascending; choosing another class empties it.
         Assigning to it selects; see `selected_frame` for what is known of them.
@@ -128,6 +138,8 @@ class ClarifyWidget(anywidget.AnyWidget):
     models = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     attributes = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     pool = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
+    finetuning = traitlets.Dict(default_value=IDLE, read_only=True).tag(sync=True)
+    finetuning_result = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
 
     _unsubscribe: Callable[[], None] | None = None
 
@@ -143,7 +155,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     ) -> None:
         # What `close` needs, which Python also calls on a widget that could not be made.
         self._previews = Restartable("clarify-widget previews", rest=_SECONDS_TO_PAINT)
-        self._runs = Runs(session, show=lambda status: self._publish(status=status), ended=self._preview)
+        self._runs = Runs(session, ended=self._preview)
         _reject(unknown)
         if not isinstance(session, Session):
             raise TypeError(
@@ -151,6 +163,7 @@ class ClarifyWidget(anywidget.AnyWidget):
                 "Make one first: cw.ClarifyWidget(cw.Session(dataset)).",
             )
         self.session = session
+        self.finetuned: Finetuning | None = None
         self._publishing = False
         self._examples = ExampleFeed(session)
         self._assigned: Json | None = None
@@ -260,13 +273,43 @@ class ClarifyWidget(anywidget.AnyWidget):
 
         Raises
         ------
+        ClarifyError
+            While the encoder is fine-tuned.
         NotFittedError, EmptySliceError
             With `wait`; without it they are shown in the widget.
         """
-        run = self._begin_run(objective)
+        run = self._begin_retraining(objective)
         if wait:
-            return self._runs.train(run)
-        self._runs.train_beside(run, self._show_error)
+            return self._runs.do(run)
+        self._runs.do_beside(run, self._show_error)
+        return None
+
+    def finetune(
+        self, objective: Losses | None = None, settings: Settings | None = None, *, wait: bool = False
+    ) -> Finetuning | None:
+        """Fine-tune the encoder with what was kept, beside the cells; see `Session.finetune`.
+
+        Progress is in `finetuning`; the end in `finetuning_result`, and as Python has it in `finetuned`. This
+        widget and its session stay as they are.
+
+        Parameters
+        ----------
+        objective, settings
+            As `Session.finetune` takes them.
+        wait
+            Fine-tune in this thread instead, and return what came of it.
+
+        Raises
+        ------
+        ClarifyError
+            While the last layer is retrained.
+        NotFittedError, EncoderError, DataError, EmptySliceError, CancelledError
+            As `Session.finetune`, with `wait`; without it they are shown in the widget.
+        """
+        run = self._begin_finetuning(objective, settings)
+        if wait:
+            return self._runs.do(run)
+        self._runs.do_beside(run, self._show_finetuning_error)
         return None
 
     def review_pool(self, pool: Gathering) -> None:
@@ -324,11 +367,13 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._show_attributes()
 
     def cancel(self) -> None:
-        """Stop retraining, if it runs; the model stays as it was."""
+        """Stop retraining or fine-tuning, if either runs; all stays as it was."""
         with self.session.lock:
-            if self._runs.busy:
-                self._runs.cancel()
+            self._runs.cancel()
+            if self.status["state"] == "retraining":
                 self._publish(status={**self.status, "message": presentation.STOPPING})
+            if self.finetuning["state"] == "running":
+                self._publish(finetuning={**self.finetuning, "message": presentation.STOPPING})
 
     def close(self) -> None:
         """Stop what runs, let go of the session and remove every view."""
@@ -336,23 +381,45 @@ class ClarifyWidget(anywidget.AnyWidget):
         self._be_forgotten()
 
     def _be_forgotten(self) -> None:
-        """Let go of the session and of the host; a retraining that runs goes on."""
+        """Let go of the session and of the host; what runs goes on."""
         unsubscribe, self._unsubscribe = self._unsubscribe, None
         self._previews.stop()
         if unsubscribe is not None:
             unsubscribe()
         super().close()
 
-    # -- retraining
+    # -- retraining and fine-tuning
 
-    def _begin_run(self, objective: str | None) -> Run:
+    def _begin_retraining(self, objective: str | None) -> Run[RetrainProgress, Comparison]:
         with self.session.lock:
             if objective is not None:
                 self.objective = objective
-            run = self._runs.begin(self.objective)
+            return self._begin(
+                Retraining(self.session, self.objective, lambda status: self._publish(status=status))
+            )
+
+    def _begin_finetuning(self, objective: Losses | None, settings: Settings | None) -> Run[Json, Finetuning]:
+        def show(finetuning: Json) -> None:
+            self._publish(finetuning=finetuning)
+
+        def done(finetuned: Finetuning) -> None:
+            self.finetuned = finetuned
+            self._publish(finetuning_result=presentation.finetuning_json(finetuned))
+
+        with self.session.lock:
+            return self._begin(FinetuningTask(self.session, objective, settings, show, done))
+
+    def _begin(self, task: Task[ProgressT, ResultT]) -> Run[ProgressT, ResultT]:
+        with self.hold_sync():
+            run = self._runs.begin(task)
             self._previews.stop()
-            self._publish(error=None, status=retraining_status(run, None))
+            self._publish(error=None)
             return run
+
+    def _show_finetuning_error(self, error: Exception) -> None:
+        """Show an error at the top, as all are, and where fine-tuning was asked for."""
+        shown = self._show_error(error)
+        self._publish(finetuning={**self.finetuning, "error": shown["message"]})
 
     def _fit(self) -> None:
         """Fit the session; when that takes more than a second, a bar below the cell shows how far it is."""
@@ -774,7 +841,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     @property
     def _panel_handlers(self) -> dict[str, Handler]:
         """What panels ask for; each shows its errors itself."""
-        handlers: dict[str, Handler] = {"panels": self._answer_panels}
+        handlers: dict[str, Handler] = {"panels": self._answer_panels, "finetune": self._answer_finetune}
         for panel in (self._pool_panel, self._attributes_panel):
             if panel is not None:
                 handlers.update(panel.handlers)
@@ -910,8 +977,13 @@ class ClarifyWidget(anywidget.AnyWidget):
         return {}, []
 
     def _answer_retrain(self, request: Request) -> Answer:
-        run = self._begin_run(request.text("objective"))
-        self._runs.train_beside(run, self._show_error)
+        run = self._begin_retraining(request.text("objective"))
+        self._runs.do_beside(run, self._show_error)
+        return {"run_id": run.run_id}, []
+
+    def _answer_finetune(self, _request: Request) -> Answer:
+        run = self._begin_finetuning(None, None)
+        self._runs.do_beside(run, self._show_finetuning_error)
         return {"run_id": run.run_id}, []
 
     def _answer_cancel(self, _request: Request) -> Answer:

@@ -5,6 +5,7 @@ import type {
   Annotation,
   Comparison,
   Expected,
+  Finetuning,
   Listener,
   Marks,
   Model,
@@ -121,6 +122,22 @@ export const POOL: Pool = {
   undo: "",
 };
 
+/** While nothing runs. */
+export const FINETUNING: Finetuning = {
+  state: "ready",
+  message: "",
+  error: "",
+  run_id: "",
+  epoch: null,
+  epochs: null,
+  loss: null,
+  fraction: null,
+  seconds_left: null,
+  judged_by: "",
+  before: null,
+  curve: [],
+};
+
 const NO_MARKS: Marks = { has: [], has_not: [] };
 
 /** What a retraining might look like after some of ten steps. */
@@ -198,6 +215,8 @@ export class FakeKernel implements Model {
       marks: NO_MARKS,
       attributes: null,
       pool: null,
+      finetuning: FINETUNING,
+      finetuning_result: null,
     };
     this.traits.classes = this.classes();
     Object.assign(this.traits, start);
@@ -432,6 +451,7 @@ export class FakeKernel implements Model {
       this.setAnnotations(this.traits.annotations.slice(0, -1), "");
       this.reply(id, { undone: "keep" });
     } else if (type === "retrain") this.retrain(request);
+    else if (type === "finetune") this.finetune(request);
     else if (type === "cancel") {
       this.cancelled = true;
       this.reply(id, {});
@@ -654,6 +674,40 @@ export class FakeKernel implements Model {
         });
     };
     tick();
+  }
+
+  private finetune({ id }: Request): void {
+    const run_id = `run ${++this.runs}`;
+    this.cancelled = false;
+    this.reply(id, { run_id });
+    const running: Finetuning = { ...FINETUNING, state: "running", run_id, judged_by: "group" };
+    this.update({ finetuning: { ...running, message: "Running the image tower over train", fraction: 0.5 } });
+    const before: Finetuning["before"] = [0.81, 0.115];
+    let epoch = 0;
+    const tick = () => {
+      if (this.cancelled) {
+        this.update({ finetuning: { ...FINETUNING, run_id, message: "Cancelled" } });
+        return;
+      }
+      epoch++;
+      const curve = curveTo(epoch - 1);
+      const step = { epoch, epochs: 10, loss: 0.62 / epoch, fraction: epoch / 10, seconds_left: 10 - epoch };
+      this.update({ finetuning: { ...running, ...step, before, curve } });
+      if (epoch >= this.holdAt) return;
+      if (epoch < 10) setTimeout(tick, 120);
+      else
+        this.update({
+          finetuning: { ...FINETUNING, run_id },
+          finetuning_result: {
+            phrases: this.traits.annotations.map(({ phrase }) => phrase),
+            kept_epoch: "Epoch 7 of 10 had the best worst group on validation.",
+            comparison: comparisonOf(this.data, "L_CLIP + L_vc + L_lc + 100 L_ls (released)"),
+            before,
+            curve: curveTo(10),
+          },
+        });
+    };
+    setTimeout(tick, 120);
   }
 
   private thumbnails({ id, indices }: Request): void {

@@ -211,6 +211,37 @@ export interface Pool {
   undo: string;
 }
 
+/** Where a fine-tuning of the encoder stands. */
+export interface Finetuning {
+  state: "ready" | "running";
+  message: string;
+  /** Why the last one ended without a result; empty when it did not. */
+  error: string;
+  run_id: string;
+  /** Null before the first step. */
+  epoch: number | null;
+  epochs: number | null;
+  loss: number | null;
+  fraction: number | null;
+  seconds_left: number | null;
+  judged_by: "" | "group" | "slice";
+  /** Average and worst validation accuracy before any training. */
+  before: [average: number, worst: number] | null;
+  /** After each epoch, or every few. */
+  curve: CurvePoint[];
+}
+
+/** What the last fine-tuning came to. */
+export interface FinetuningResult {
+  /** What was taken for spurious. */
+  phrases: string[];
+  /** Which epoch was kept, and why. */
+  kept_epoch: string;
+  comparison: Comparison;
+  before: [average: number, worst: number] | null;
+  curve: CurvePoint[];
+}
+
 /** Where the session is saved after every change. */
 export interface Saved {
   folder: string;
@@ -263,6 +294,8 @@ export interface Traits {
   marks: Marks;
   attributes: Attributes | null;
   pool: Pool | null;
+  finetuning: Finetuning | null;
+  finetuning_result: FinetuningResult | null;
 }
 
 export const TRAITS: readonly (keyof Traits)[] = [
@@ -293,6 +326,8 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "marks",
   "attributes",
   "pool",
+  "finetuning",
+  "finetuning_result",
 ];
 
 export interface ThumbnailItem {

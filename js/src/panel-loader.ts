@@ -5,10 +5,12 @@ import type { h, icon, setText } from "./dom";
 import type { Buffer } from "./model";
 import type { strings } from "./strings";
 import { blobUrl } from "./thumbnails";
+import type { comparisonTable } from "./views/comparison";
+import type { curveChart } from "./views/curve";
 import type { Tiles } from "./views/tiles";
 import type { Tools, View } from "./views/view";
 
-export type PanelName = "attributes" | "pool";
+export type PanelName = "attributes" | "finetuning" | "pool";
 
 /** What a panel shares with the widget that it joins, so that nothing is loaded twice. */
 export interface Host extends Tools {
@@ -19,6 +21,8 @@ export interface Host extends Tools {
   strings: typeof strings;
   Tiles: typeof Tiles;
   Superseded: typeof Superseded;
+  curveChart: typeof curveChart;
+  comparisonTable: typeof comparisonTable;
 }
 
 export type Panels = Record<PanelName, (host: Host) => View>;

@@ -228,6 +228,8 @@ export class Store {
       marks: model.get("marks") ?? NO_MARKS,
       attributes: model.get("attributes") ?? null,
       pool: model.get("pool") ?? null,
+      finetuning: model.get("finetuning") ?? null,
+      finetuning_result: model.get("finetuning_result") ?? null,
       examples,
       waiting: come === null,
       selected: this.selected(),

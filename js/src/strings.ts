@@ -149,8 +149,8 @@ export const strings = {
   curveAverage: "average",
   curveLoss: "loss",
   curveHeading: "On validation, while it trained",
-  curveSpoken: (first: number, last: number, average: number) =>
-    `Validation accuracy of the worst slice went from ${percent(first)} to ${percent(last)}; the average is now ${percent(average)}.`,
+  curveSpoken: (worst: string, first: number, last: number, average: number) =>
+    `Validation accuracy of the ${worst} went from ${percent(first)} to ${percent(last)}; the average is now ${percent(average)}.`,
 
   modelsHeading: "Models",
   modelOriginal: "Original",
@@ -255,6 +255,7 @@ export const strings = {
 
   panels: {
     attributes: "Attributes that the model leans on",
+    finetuning: "Fine-tune the encoder instead",
     pool: "Search unlabelled images for more training data",
   } as const,
   loadingPanel: "Loading…",

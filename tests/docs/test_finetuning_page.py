@@ -19,7 +19,7 @@ def test_every_snippet_works_as_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text(encoding="utf-8")
     snippets = re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-    assert len(snippets) == 3
+    assert len(snippets) == 5
     exec(compile("\n".join(snippets), str(PAGE), "exec"), {})  # noqa: S102 - it is our own page
     printed = capsys.readouterr().out
     assert "Worst group on test" in printed

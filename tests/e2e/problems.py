@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from clarify_widget import Session
-from clarify_widget.datasets import from_arrays
+from clarify_widget.datasets import from_arrays, shorebirds
 from clarify_widget.encoders import PrecomputedEncoder
 from clarify_widget.errors import CancelledError
 from clarify_widget.session import expected
@@ -144,5 +145,14 @@ def hold_previews() -> threading.Event:
 
 def waiting_session() -> WaitingSession:
     session = WaitingSession(shapes(), encoder=encoder())
+    session.fit()
+    return session
+
+
+def few_birds(size: int = 200) -> Session:
+    """Some drawn birds under the demo encoder, so that an epoch of fine-tuning takes a moment."""
+    birds = shorebirds()
+    parts = {split.name: split.take(np.arange(size)) for split in birds.splits()}
+    session = Session(replace(birds, **parts))
     session.fit()
     return session

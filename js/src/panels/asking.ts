@@ -4,6 +4,8 @@ import { strings } from "./strings";
 export interface Asking {
   /** Says what came to nothing. */
   readonly alert: HTMLElement;
+  /** Says what else went wrong; nothing to say hides it. */
+  say(text: string): void;
   /** Null when it came to nothing, or to nothing new. */
   ask<T>(type: string, fields?: Record<string, unknown>, lane?: string): Promise<T | null>;
   dispose(): void;
@@ -40,6 +42,7 @@ export function asking({ channel, h, icon, setText, Superseded }: Host, testid: 
 
   return {
     alert,
+    say,
     async ask<T>(type: string, fields: Record<string, unknown> = {}, lane?: string): Promise<T | null> {
       say("");
       try {

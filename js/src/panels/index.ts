@@ -2,4 +2,5 @@
 // them what they share.
 
 export { attributesPanel as attributes } from "./attributes";
+export { finetuningPanel as finetuning } from "./finetuning";
 export { poolPanel as pool } from "./pool";

@@ -5,6 +5,28 @@ const count = (n: number): string => n.toLocaleString("en-US");
 export const strings = {
   dismiss: "Dismiss",
 
+  finetuning: {
+    about:
+      "Retraining corrects the last layer. This corrects the encoder instead: its projections of images and texts are trained so that the kept phrases no longer speak for a class. Every similarity is another one after that, so the result is a new session, and this one stays as it is.",
+    uses: "It will use",
+    usesNothing: "Keep a phrase first: it says what the encoder should no longer go by.",
+    kept: (className: string, phrase: string) => `${className}: “${phrase}”`,
+    start: "Fine-tune the encoder",
+    again: "Fine-tune again",
+    cancel: "Cancel",
+    running: "Fine-tuning the encoder",
+    epoch: (epoch: number, epochs: number, loss: number) =>
+      `Epoch ${count(epoch)} of ${count(epochs)}, loss ${loss.toPrecision(3)}`,
+    /** Of what the lowest accuracy is. */
+    worst: { group: "worst group", slice: "worst slice", "": "worst" },
+    before: (average: string, worst: string, worstName: string) =>
+      `On validation before: average ${average}, ${worstName} ${worst}.`,
+    done: (phrases: string[]) => `Fine-tuned against ${phrases.map((phrase) => `“${phrase}”`).join(", ")}.`,
+    goOn: "Go on in the new session, where widget is what you called this one:",
+    goOnCode: "cw.ClarifyWidget(widget.finetuned.session)",
+    save: "Keep the encoder as a folder that open_clip opens:",
+    saveCode: 'widget.finetuned.save("tuned")',
+  },
   pool: {
     search: "Search",
     searchIn: (name: string, images: string) => `Search ${name} (${images}) for`,

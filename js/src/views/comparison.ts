@@ -1,8 +1,7 @@
 import { h, setText, svg } from "../dom";
-import type { Comparison, ComparisonKind, ComparisonRow } from "../model";
+import type { Comparison, ComparisonKind, ComparisonRow, Objective } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
-import type { View } from "./view";
 
 const KINDS: readonly ComparisonKind[] = ["overall", "worst", "slice", "group", "class"];
 const ROWS = 8;
@@ -87,7 +86,7 @@ function kindBody(kind: ComparisonKind, rows: ComparisonRow[]): HTMLTableSection
   return body;
 }
 
-export function comparisonTable(): View {
+export function comparisonTable() {
   const caption = h("p", { class: "cw-quiet" });
   const table = h("table", { class: "cw-table", role: "table", "aria-label": strings.comparisonHeading });
   const sentence = h("p", { class: "cw-quiet", "aria-live": "polite" });
@@ -103,8 +102,8 @@ export function comparisonTable(): View {
   );
   let shown: Comparison | null = null;
 
-  function build(comparison: Comparison, state: State): void {
-    const label = state.objectives.find(({ value }) => value === comparison.objective)?.label;
+  function build(comparison: Comparison, objectives: Objective[]): void {
+    const label = objectives.find(({ value }) => value === comparison.objective)?.label;
     setText(caption, strings.comparisonCaption(label ?? comparison.objective, comparison.split));
     const column = (label: string, key: HTMLElement | null) =>
       h("th", { class: "cw-number", scope: "col", role: "columnheader" }, key, label);
@@ -130,11 +129,11 @@ export function comparisonTable(): View {
 
   return {
     root,
-    update(state: State) {
-      root.hidden = state.comparison === null;
-      if (state.comparison === shown) return;
-      shown = state.comparison;
-      if (shown) build(shown, state);
+    update({ comparison, objectives }: Pick<State, "comparison" | "objectives">): void {
+      root.hidden = comparison === null;
+      if (comparison === shown) return;
+      shown = comparison;
+      if (shown) build(shown, objectives);
     },
   };
 }

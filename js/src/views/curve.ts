@@ -36,11 +36,12 @@ export function curveChart() {
     },
     ...Object.values(lines),
   );
-  const key = (name: keyof typeof lines, label: string) => {
+  const key = (line: keyof typeof lines, label: string) => {
     const value = h("span", { class: "cw-number" });
-    const line = svg("path", { class: `cw-curve cw-curve-${name}`, d: "M0 4H16" });
-    const swatch = svg("svg", { width: 16, height: 8, viewBox: "0 0 16 8", "aria-hidden": "true" }, line);
-    return { value, root: h("span", { class: "cw-curve-key" }, swatch, label, value) };
+    const stroke = svg("path", { class: `cw-curve cw-curve-${line}`, d: "M0 4H16" });
+    const swatch = svg("svg", { width: 16, height: 8, viewBox: "0 0 16 8", "aria-hidden": "true" }, stroke);
+    const name = h("span", {}, label);
+    return { value, name, root: h("span", { class: "cw-curve-key" }, swatch, name, value) };
   };
   const worst = key("worst", strings.curveWorst);
   const average = key("average", strings.curveAverage);
@@ -63,7 +64,8 @@ export function curveChart() {
 
   return {
     root,
-    show(curve: CurvePoint[]): void {
+    /** `worstName` is of what the lowest accuracy is. */
+    show(curve: CurvePoint[], worstName: string = strings.curveWorst): void {
       const last = curve[curve.length - 1];
       const first = curve[0];
       root.hidden = !first || !last || curve.length < 2;
@@ -88,10 +90,11 @@ export function curveChart() {
           high,
         ),
       );
+      setText(worst.name, worstName);
       setText(worst.value, strings.percent(last[3]));
       setText(average.value, strings.percent(last[2]));
       setText(loss.value, last[1].toPrecision(3));
-      setText(spoken, strings.curveSpoken(first[3], last[3], last[2]));
+      setText(spoken, strings.curveSpoken(worstName, first[3], last[3], last[2]));
     },
   };
 }

@@ -3,12 +3,24 @@ import { h, icon, setText } from "../dom";
 import type { Host, LoadPanels, PanelName } from "../panel-loader";
 import type { State } from "../state";
 import { strings } from "../strings";
+import { comparisonTable } from "./comparison";
+import { curveChart } from "./curve";
 import { Tiles } from "./tiles";
 import type { Tools, View } from "./view";
 
 /** Parts below the others that open when they are asked for. */
 export function latePanels(tools: Tools & { channel: Channel }, load: LoadPanels): View {
-  const host: Host = { ...tools, h, icon, setText, strings, Tiles, Superseded };
+  const host: Host = {
+    ...tools,
+    h,
+    icon,
+    setText,
+    strings,
+    Tiles,
+    Superseded,
+    curveChart,
+    comparisonTable,
+  };
   const names = Object.keys(strings.panels) as PanelName[];
   const panels = names.map((name) => latePanel(name, host, load));
   const root = h("div", {}, ...panels.map((panel) => panel.root));
