@@ -96,7 +96,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     # It runs: two views and a page that is loaded anew show the same.
     panel.get("finetune").click()
     expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
-    expect(panel.get("curve")).to_contain_text("worst group")
+    expect(panel.get("finetuning-curve")).to_contain_text("worst group")
     look_at(notebook, panel, axe, screenshots, "running")
     notebook.run_cell(notebook.append_cell("widget"))
     other = FinetuningPage(notebook.page, 1)
@@ -117,7 +117,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     expect(panel.get("finetuning-result")).to_be_visible()
     expect(panel.get("finetuning-done")).to_contain_text("Fine-tuned against “forest”, “water”.")
     sentence = notebook.ask("print(widget.finetuned.comparison.sentence)").strip()
-    expect(panel.get("comparison")).to_contain_text(sentence)
+    expect(panel.get("finetuning-comparison")).to_contain_text(sentence)
     assert notebook.ask("print(session.encoder.name)") == "demo\n"
     look_at(notebook, panel, axe, screenshots, "result")
     code = panel.panel.locator("code").first.inner_text()

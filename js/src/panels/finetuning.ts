@@ -98,6 +98,7 @@ function runningPart({ h, setText, strings: shared, curveChart }: Host) {
   );
   const before = h("p", { class: "cw-quiet", "data-testid": "finetuning-before" });
   const curve = curveChart();
+  curve.root.dataset.testid = "finetuning-curve";
   const root = h(
     "div",
     { class: "cw-running", "data-testid": "finetuning-progress", hidden: true },
@@ -133,6 +134,7 @@ function runningPart({ h, setText, strings: shared, curveChart }: Host) {
 function resultPart({ h, setText, comparisonTable }: Host) {
   const done = h("p", { "data-testid": "finetuning-done" });
   const table = comparisonTable();
+  table.root.dataset.testid = "finetuning-comparison";
   const root = h(
     "div",
     { class: "cw-finetuning-result", "data-testid": "finetuning-result", hidden: true },

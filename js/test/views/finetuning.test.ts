@@ -68,7 +68,7 @@ describe("the panel of fine-tuning", () => {
     expect(progress.textContent).toContain("worst group");
     expect(progress.textContent).toContain("On validation before: average 81.0 %, worst group 11.5 %.");
     expect(progress.querySelector("[role=progressbar]")?.getAttribute("aria-valuenow")).toBe("40");
-    expect(progress.querySelector("[data-testid=curve]")?.hasAttribute("hidden")).toBe(false);
+    expect(progress.querySelector("[data-testid=finetuning-curve]")?.hasAttribute("hidden")).toBe(false);
   });
 
   it("ends in a comparison of its own and says how to go on", async () => {
