@@ -14,7 +14,7 @@ demo: $(VENV)/.demo ## Run the quickstart, then serve it in JupyterLab (SERVE=0:
 	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(VENV)/.test $(VENV)/clarify-browser lint types front-end ## Run every check and every test
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test ## Check the style of the Python code
 	$(VENV)/bin/ruff check .
