@@ -14,8 +14,8 @@ of a camera, both with a sensor's noise added, without which an enlarged file de
 The peak memory of the pipeline is measured with two numbers of images, each in a process of its own. JPEG
 files much larger than the model's input are decoded at a part of their size; the least cosine between the
 rows of that and of decoding them whole is printed. The last line is the least of all ratios over what each
-should be (0.9x bare with ViT-B-32 and files as they are, 1.3x the loader with the demo encoder and files of every
-size): from 1 on, all is as it should be.
+should be (0.9x bare with ViT-B-32 and files as they are, 1.3x the loader with the demo encoder and files of
+every size): from 1 on, all is as it should be.
 Run: `python benchmarks/embed.py`.
 """
 
