@@ -46,8 +46,8 @@ def test_the_original_shows_where_the_model_looks(lab: Lab, page: Page, screensh
 
     expect(looking).to_contain_text("Bright places speak for it: similarity with “forest”.")
     assert picture.get_attribute("src") != before
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
+    for theme in ("dark", "light"):
+        notebook.set_theme(dark=theme == "dark")
         page.screenshot(path=screenshots / f"looking-{theme}.png")
     looking.get_by_role("button", name="forest").click()
     expect(picture).to_have_attribute("src", before)
