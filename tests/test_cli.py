@@ -23,6 +23,14 @@ from clarify_widget import cli
 REPOSITORY = Path(__file__).parents[1]
 WATERBIRDS = Path(os.environ.get("CLARIFY_WATERBIRDS_DIR", REPOSITORY.parent / "shared" / "waterbirds"))
 
+# A shell's background jobs ignore Ctrl-C, and so does what they start. This takes it back in the new process
+# itself: `preexec_fn` would fork, which Lance warns about wherever it has been imported.
+INTERRUPTIBLE = (
+    "import os, signal, sys\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])\n"
+)
+
 
 def run(folder, *arguments):
     return subprocess.run(
@@ -174,14 +182,12 @@ def test_interrupted_command_is_one_line_and_status_130_and_goes_on_from_its_cac
     """The line of progress says that the first images are embedded; there Ctrl-C is pressed."""
     arguments = ("embed", "sprites", "--cache", "rows")
     with subprocess.Popen(
-        [sys.executable, "-m", "clarify_widget.cli", *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, sys.executable, "-m", "clarify_widget.cli", *arguments],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs ignore it, and what they start does too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads use it
     ) as process:
         shown = process.stderr.read(1)  # what is written first is progress
         process.send_signal(signal.SIGINT)
