@@ -104,11 +104,12 @@ def test_what_it_answers_is_what_a_session_says(loop):
         (("score", "session", "square", "red", "--device", "gpu"), "The device 'gpu' cannot be used"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_status_1(loop, arguments, said):
-    ended = run(loop[0], *arguments)
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    (line,) = ended.stderr.strip().splitlines()
+def test_what_goes_wrong_is_one_line_and_status_1(loop, capsys, monkeypatch, arguments, said):
+    monkeypatch.chdir(loop[0])
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.strip().splitlines()
     assert line.startswith("clarify-widget: ")
     assert said in line
 
@@ -224,19 +225,25 @@ def test_a_table_of_images_is_read_from_its_own_folder_and_progress_is_on_stderr
 @pytest.mark.skipif(
     not WATERBIRDS.exists(), reason="needs the Waterbirds photographs; set CLARIFY_WATERBIRDS_DIR"
 )
-def test_the_loop_runs_on_photographs_of_waterbirds(tmp_path):
+def test_the_loop_runs_on_photographs_of_waterbirds(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def answered(*arguments):
+        assert cli.main(arguments) == 0
+        return json.loads(capsys.readouterr().out)
+
     head, *rows = (WATERBIRDS / "metadata.csv").read_text(encoding="utf-8").splitlines()
     (tmp_path / "metadata.csv").write_text("\n".join([head, *rows[::40]]), encoding="utf-8")
     (tmp_path / "images").symlink_to((WATERBIRDS / "images").resolve())
-    embedded = answer(tmp_path, "embed", f"waterbirds:{tmp_path}", "--save", "session")
+    embedded = answered("embed", f"waterbirds:{tmp_path}", "--save", "session")
     assert embedded["dataset"] == "Waterbirds"
     assert sum(embedded["images"].values()) == len(rows[::40])
     worst = embedded["classes"][0]["name"]
-    found = answer(tmp_path, "suggest", "session", "-k", "1")
+    found = answered("suggest", "session", "-k", "1")
     assert found["class_name"] == worst
     phrase = found["suggestions"][0]["phrase"]
     weights = ("--weights", "weights.csv")
-    retrained = answer(tmp_path, "retrain", "session", "--keep", worst, phrase, *weights)
+    retrained = answered("retrain", "session", "--keep", worst, phrase, *weights)
     assert [row["name"] for row in retrained["comparison"]["rows"] if row["kind"] == "group"]
     assert len((tmp_path / "weights.csv").read_text().splitlines()) == 1 + embedded["images"]["train"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from clarify_widget.datasets.scenes.phrases import facts
 from clarify_widget.encoders.demo.model import SIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -63,14 +65,22 @@ def render_pool(folder: Path, *, chunks: int, chunk: int, seed: int, processes: 
     folder.mkdir(parents=True, exist_ok=True)
     missing = [i for i in range(chunks) if not _facts_path(folder, i).exists()]
     if missing:
-        with ProcessPoolExecutor(processes) as executor:
-            work = executor.map(partial(_render_chunk, folder, chunk, seed), missing)
-            for _ in tqdm(work, total=len(missing), desc="rendering scenes", unit="chunk"):
-                pass
+        rendered = _rendered(partial(_render_chunk, folder, chunk, seed), missing, processes)
+        for _ in tqdm(rendered, total=len(missing), desc="rendering scenes", unit="chunk"):
+            pass
     return Pool(
         pictures=tuple(np.load(_pictures_path(folder, i), mmap_mode="r") for i in range(chunks)),
         facts=np.concatenate([np.load(_facts_path(folder, i)) for i in range(chunks)]),
     )
+
+
+def _rendered(render_chunk: Callable[[int], None], missing: list[int], processes: int) -> Iterator[None]:
+    if processes == 1:
+        yield from map(render_chunk, missing)
+        return
+    # Spawned, not forked: torch, and Lance where it has been imported, have threads, which a fork breaks.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        yield from executor.map(render_chunk, missing)
 
 
 def _render_chunk(folder: Path, size: int, seed: int, chunk: int) -> None:
