@@ -3,6 +3,7 @@ SERVE ?= 1
 VENV := .venv
 RUN := $(VENV)/bin/python
 EXTRAS := .[notebook,plots]
+MAKEFLAGS += --jobs=2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types front-end build format compatibility clean
