@@ -18,15 +18,30 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "tests/test_widget.py",
+    "tests/test_widget_attributes.py",
     "tests/test_widget_describing.py",
+    "tests/test_widget_finetuning.py",
     "tests/test_background.py",
     "tests/test_thumbnails.py",
     "tests/session",
     "tests/concepts",
+    "tests/training",
+    "tests/finetuning",
     "tests/evaluation",
 )
 IN_A_BROWSER = ("tests/e2e/test_loop.py",)
-FOR_TESTS = ("cvxpy", "hypothesis", "pandas", "playwright", "pyarrow", "pytest", "scikit-learn")
+FOR_TESTS = (
+    "cvxpy",
+    "grad-cam",
+    "hypothesis",
+    "matplotlib",
+    "pandas",
+    "playwright",
+    "pyarrow",
+    "pytest",
+    "scikit-learn",
+    "statsmodels",
+)
 # What the oldest packages need beside them: their own requirements do not say so.
 BESIDE_FLOORS = ("ipykernel==6.31.0", "jupyterlab>=4.2", "jupyterlab_widgets<3")
 BESIDE_NEWEST = ("ipykernel", "jupyterlab")
@@ -126,7 +141,8 @@ def main(arguments: list[str]) -> int:
             all_passed = all_passed and passed
         columns.append([name, *versions(python), *told])
     today = dt.datetime.now(dt.timezone.utc).date().isoformat()
-    names = [today, "Python", *TOLD, "session, widget, concepts, evaluation", "the loop in JupyterLab"]
+    tested = "session, widget, concepts, training, fine-tuning, evaluation"
+    names = [today, "Python", *TOLD, tested, "the loop in JupyterLab"]
     print()
     for name, *values in zip(names, *columns, strict=True):
         print(f"| {name} | {' | '.join(values)} |")
