@@ -228,6 +228,24 @@ def test_retraining_and_fine_tuning_wait_for_each_other(page, widget, held):
     assert widget.retrain(wait=True) is widget.session.compare()
 
 
+def test_encoder_that_can_be_fine_tuned_says_nothing_against_it(page, held):
+    assert page.state["finetuning"]["unavailable"] == ""
+    page.request("finetune")
+    held.wait_for_start()
+    assert page.state["finetuning"]["unavailable"] == ""
+
+
+def test_page_knows_beforehand_what_cannot_be_fine_tuned():
+    session = cw.Session(planted_dataset(), planted_encoder())
+    widget = cw.ClarifyWidget(session)
+    for _ in range(2):  # a run that was begun from Python anyway does not make it look possible
+        assert "“planted words” is none" in widget.finetuning["unavailable"]
+        assert "Retrain" in widget.finetuning["unavailable"]
+        with pytest.raises(NotFittedError):
+            widget.finetune(wait=True)
+    widget.close()
+
+
 def test_what_cannot_be_fine_tuned_is_said_where_it_was_asked_for():
     session = cw.Session(planted_dataset(), planted_encoder())
     session.fit()

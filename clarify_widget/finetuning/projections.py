@@ -77,6 +77,18 @@ class LinearProjection(nn.Module):
         return outputs @ self.weight
 
 
+def check_projections(model: Any) -> None:
+    """Check that both towers end in a projection that can be trained, which takes no time.
+
+    Raises
+    ------
+    EncoderError
+        As `image_projection` and `text_projection`.
+    """
+    _check_image_projection(model)
+    _check_text_projection(model)
+
+
 def image_projection(model: Any) -> nn.Module:
     """Return a trainable copy, in single precision, of what makes rows of the image tower's outputs.
 
@@ -85,15 +97,11 @@ def image_projection(model: Any) -> nn.Module:
     EncoderError
         When the tower is neither open_clip's ModifiedResNet nor its VisionTransformer with a projection.
     """
+    _check_image_projection(model)
     visual = model.visual
     if isinstance(visual, ModifiedResNet):
         return AttentionPooling(copy.deepcopy(visual.attnpool).float().requires_grad_())
-    if isinstance(visual, VisionTransformer) and visual.proj is not None:
-        return LinearProjection(visual.proj.detach().float().clone())
-    raise EncoderError(
-        f"Fine-tuning trains the projection of a ModifiedResNet or a VisionTransformer of open_clip; this "
-        f"image tower is a {type(visual).__name__} without one. Choose a model such as 'RN50/openai'."
-    )
+    return LinearProjection(visual.proj.detach().float().clone())
 
 
 def text_projection(model: Any) -> nn.Module:
@@ -104,15 +112,10 @@ def text_projection(model: Any) -> nn.Module:
     EncoderError
         When the text tower is none of open_clip's own, or has no projection.
     """
-    tower = _text_module(model)
-    projection = getattr(tower, "text_projection", None)
+    _check_text_projection(model)
+    projection = _text_module(model).text_projection
     if isinstance(projection, nn.Linear):
         return copy.deepcopy(projection).float().requires_grad_()
-    if projection is None:
-        raise EncoderError(
-            f"Fine-tuning needs a text tower of open_clip with a text_projection; this one is a "
-            f"{type(tower).__name__} without. Choose a model such as 'RN50/openai'."
-        )
     return LinearProjection(projection.detach().float().clone())
 
 
@@ -153,6 +156,25 @@ def _with_text_projection(model: Any, projection: Any) -> Any:
         tower = changed.text = _shallow_copy(model.text)
     tower.text_projection = projection
     return changed
+
+
+def _check_image_projection(model: Any) -> None:
+    visual = model.visual
+    projected = isinstance(visual, VisionTransformer) and visual.proj is not None
+    if not (projected or isinstance(visual, ModifiedResNet)):
+        raise EncoderError(
+            "Fine-tuning trains the projection of a ModifiedResNet or a VisionTransformer of open_clip; this "
+            f"image tower is a {type(visual).__name__} without one. Choose a model such as 'RN50/openai'."
+        )
+
+
+def _check_text_projection(model: Any) -> None:
+    tower = _text_module(model)
+    if getattr(tower, "text_projection", None) is None:
+        raise EncoderError(
+            f"Fine-tuning needs a text tower of open_clip with a text_projection; this one is a "
+            f"{type(tower).__name__} without. Choose a model such as 'RN50/openai'."
+        )
 
 
 def _text_module(model: Any) -> Any:

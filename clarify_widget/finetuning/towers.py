@@ -12,10 +12,9 @@ from clarify_widget.encoders.embed import check_phrase, embed_images
 from clarify_widget.encoders.open_clip import OpenClipEncoder
 from clarify_widget.errors import DataError, EncoderError
 from clarify_widget.finetuning.projections import (
-    image_projection,
+    check_projections,
     image_tower,
     text_outputs,
-    text_projection,
 )
 from clarify_widget.methods.zero_shot import imagenet_templates
 
@@ -106,7 +105,7 @@ def cache_towers(
             f"Fine-tuning changes the weights of an open_clip model, and {encoder.name!r} is a "
             f"{type(encoder).__name__}; load one, for example encoders.load('demo')."
         )
-    image_projection(encoder.model), text_projection(encoder.model)  # raise before the long work
+    check_projections(encoder.model)
     sentences = imagenet_templates() if templates is None else tuple(templates)
     if not sentences or any("{phrase}" not in sentence for sentence in sentences):
         raise DataError(f"Templates are sentences with {{phrase}} in them; got {list(sentences)[:3]}.")

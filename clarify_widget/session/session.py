@@ -1200,6 +1200,13 @@ class Session:
             cancelled=cancelled,
         )
 
+    @property
+    def finetuning_off(self) -> str:
+        """Why `finetune` cannot work with this encoder or data set, and what can; empty when it can."""
+        from clarify_widget.session.finetunable import reason_against_finetuning
+
+        return reason_against_finetuning(self)
+
     def use_model(self, number: int) -> None:
         """Return to an earlier model; what is kept stays as it is.
 

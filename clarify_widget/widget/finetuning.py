@@ -20,6 +20,7 @@ IDLE: Json = {
     "state": "ready",
     "message": "",
     "error": "",
+    "unavailable": "",
     "run_id": "",
     "epoch": None,
     "epochs": None,

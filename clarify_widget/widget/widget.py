@@ -200,6 +200,7 @@ class ClarifyWidget(anywidget.AnyWidget):
             **presentation.facts(self.session),
             **self._view_of(self.session.classes()[0].name, None),
         )
+        self._show_finetuning(IDLE)
         self.theme = theme
         self.objective = objective
         self.on_msg(self._on_request)
@@ -399,15 +400,12 @@ class ClarifyWidget(anywidget.AnyWidget):
             )
 
     def _begin_finetuning(self, objective: Losses | None, settings: Settings | None) -> Run[Json, Finetuning]:
-        def show(finetuning: Json) -> None:
-            self._publish(finetuning=finetuning)
-
         def done(finetuned: Finetuning) -> None:
             self.finetuned = finetuned
             self._publish(finetuning_result=presentation.finetuning_json(finetuned))
 
         with self.session.lock:
-            return self._begin(FinetuningTask(self.session, objective, settings, show, done))
+            return self._begin(FinetuningTask(self.session, objective, settings, self._show_finetuning, done))
 
     def _begin(self, task: Task[ProgressT, ResultT]) -> Run[ProgressT, ResultT]:
         with self.hold_sync():
@@ -415,6 +413,9 @@ class ClarifyWidget(anywidget.AnyWidget):
             self._previews.stop()
             self._publish(error=None)
             return run
+
+    def _show_finetuning(self, finetuning: Json) -> None:
+        self._publish(finetuning={**finetuning, "unavailable": self.session.finetuning_off})
 
     def _show_finetuning_error(self, error: Exception) -> None:
         """Show an error at the top, as all are, and where fine-tuning was asked for."""

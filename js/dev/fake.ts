@@ -127,6 +127,7 @@ export const FINETUNING: Finetuning = {
   state: "ready",
   message: "",
   error: "",
+  unavailable: "",
   run_id: "",
   epoch: null,
   epochs: null,

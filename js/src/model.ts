@@ -217,6 +217,8 @@ export interface Finetuning {
   message: string;
   /** Why the last one ended without a result; empty when it did not. */
   error: string;
+  /** Why the encoder cannot be fine-tuned, and what can be done; empty when it can. */
+  unavailable: string;
   run_id: string;
   /** Null before the first step. */
   epoch: number | null;

@@ -1,7 +1,7 @@
 // Panels that few people open are not in the widget itself: the kernel sends their module when it is asked for.
 
 import type { Channel, Superseded } from "./channel";
-import type { h, icon, setText } from "./dom";
+import type { h, icon, setText, uniqueId } from "./dom";
 import type { Buffer } from "./model";
 import type { strings } from "./strings";
 import { blobUrl } from "./thumbnails";
@@ -18,6 +18,7 @@ export interface Host extends Tools {
   h: typeof h;
   icon: typeof icon;
   setText: typeof setText;
+  uniqueId: typeof uniqueId;
   strings: typeof strings;
   Tiles: typeof Tiles;
   Superseded: typeof Superseded;

@@ -143,6 +143,8 @@ export const strings = {
   retrain: "Retrain",
   cancel: "Cancel",
   retraining: "Retraining",
+  waitForRetraining: "The last layer is being retrained: wait for its end, or cancel it.",
+  waitForFinetuning: "The encoder is being fine-tuned: wait for its end, or cancel it.",
   loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
   secondsLeft: (seconds: number) => (seconds < 1 ? "under 1 s left" : `${Math.round(seconds)} s left`),
   curveWorst: "worst slice",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,9 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     panel.get("finetune").click()
     expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
     expect(panel.get("finetuning-curve")).to_contain_text("worst group")
+    retrain = panel.widget.get("retrain")
+    expect(retrain).to_be_disabled()
+    expect(retrain).to_have_accessible_description(re.compile("The encoder is being fine-tuned"))
     look_at(notebook, panel, axe, screenshots, "running")
     notebook.run_cell(notebook.append_cell("widget"))
     other = FinetuningPage(notebook.page, 1)
@@ -115,6 +119,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     # It ends: in this notebook's words.
     notebook.ask("gate.set()")
     expect(panel.get("finetuning-result")).to_be_visible()
+    expect(retrain).to_be_enabled()
     expect(panel.get("finetuning-done")).to_contain_text("Fine-tuned against “forest”, “water”.")
     sentence = notebook.ask("print(widget.finetuned.comparison.sentence)").strip()
     expect(panel.get("finetuning-comparison")).to_contain_text(sentence)

@@ -140,6 +140,18 @@ def test_progress_covers_the_towers_and_then_the_steps(session):
     assert steps[-1].fraction == pytest.approx(1)
 
 
+def test_session_knows_beforehand_whether_its_encoder_can_be_fine_tuned(session):
+    assert session.finetuning_off == ""
+    looked_up = cw.Session(planted_dataset(), planted_encoder())
+    assert looked_up.finetuning_off.startswith("Only an open_clip model")
+    other_tower = tiny_encoder()
+    other_tower.model.visual.proj = None
+    assert "“tiny vit” is none" in cw.Session(birds(), other_tower).finetuning_off
+    val = replace(session.dataset.val, images=None)
+    only_rows = cw.Session(replace(session.dataset, val=val), session.encoder)
+    assert only_rows.finetuning_off.startswith("Fine-tuning needs the images, and the val split has only")
+
+
 def test_what_is_missing_is_named():
     with pytest.raises(NotFittedError, match="call fit"):
         cw.Session(birds()).finetune()

@@ -4,8 +4,8 @@ import { strings } from "./strings";
 export interface Asking {
   /** Says what came to nothing. */
   readonly alert: HTMLElement;
-  /** Says what else went wrong; nothing to say hides it. */
-  say(text: string): void;
+  /** Shows what else went wrong, which the alert above the loop has said already; nothing hides it. */
+  show(text: string): void;
   /** Null when it came to nothing, or to nothing new. */
   ask<T>(type: string, fields?: Record<string, unknown>, lane?: string): Promise<T | null>;
   dispose(): void;
@@ -18,7 +18,7 @@ export function asking({ channel, h, icon, setText, Superseded }: Host, testid: 
   const message = h("p", { class: "cw-alert-text" });
   const alert = h(
     "div",
-    { class: "cw-alert", role: "alert", "data-testid": testid, hidden: true },
+    { class: "cw-alert", "data-testid": testid, hidden: true },
     icon("warning"),
     message,
     h(
@@ -28,23 +28,30 @@ export function asking({ channel, h, icon, setText, Superseded }: Host, testid: 
         type: "button",
         "aria-label": strings.dismiss,
         title: strings.dismiss,
-        onclick: () => say(""),
+        onclick: () => show(""),
       },
       icon("cross"),
     ),
   );
   let disposed = false;
 
-  function say(text: string): void {
+  function show(text: string): void {
+    alert.removeAttribute("role");
     alert.hidden = text === "";
+    setText(message, text);
+  }
+
+  function say(text: string): void {
+    alert.setAttribute("role", "alert");
+    alert.hidden = false;
     setText(message, text);
   }
 
   return {
     alert,
-    say,
+    show,
     async ask<T>(type: string, fields: Record<string, unknown> = {}, lane?: string): Promise<T | null> {
-      say("");
+      show("");
       try {
         const options = lane ? { lane, timeoutSeconds: SECONDS } : {};
         return (await channel.request<T>(type, fields, options)).result;

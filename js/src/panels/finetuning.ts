@@ -8,15 +8,20 @@ const words = strings.finetuning;
 
 /** The other remedy beside retraining: what it would use, how it goes, and what came of it. */
 export function finetuningPanel(host: Host): View {
-  const { actions, h, setText } = host;
+  const { actions, h, setText, strings: shared, uniqueId } = host;
   const kernel = asking(host, "finetuning-error");
+  const unavailable = h("p", { "data-testid": "finetuning-unavailable" });
   const uses = h("span", {});
   const kept = h("ul", { class: "cw-finetuning-kept", "data-testid": "finetuning-kept" });
+  const about = h("p", { class: "cw-quiet" }, words.about);
+  const needs = h("div", { class: "cw-finetuning-uses", id: uniqueId() }, uses, kept);
+  const waits = h("span", { class: "cw-quiet", id: uniqueId(), "data-testid": "finetuning-waits" });
   const start = h(
     "button",
     {
       class: "cw-button",
       type: "button",
+      "aria-describedby": `${needs.id} ${waits.id}`,
       "data-testid": "finetune",
       onclick: () => void kernel.ask("finetune"),
     },
@@ -33,14 +38,16 @@ export function finetuningPanel(host: Host): View {
     words.cancel,
   );
   const message = h("span", { role: "status", class: "cw-quiet", "data-testid": "finetuning-message" });
+  const buttons = h("div", { class: "cw-row-of-buttons" }, start, cancel, message, waits);
   const progress = runningPart(host);
   const result = resultPart(host);
   const root = h(
     "div",
     { class: "cw-finetuning" },
-    h("p", { class: "cw-quiet" }, words.about),
-    h("div", { class: "cw-finetuning-uses" }, uses, kept),
-    h("div", { class: "cw-row-of-buttons" }, start, cancel, message),
+    unavailable,
+    about,
+    needs,
+    buttons,
     kernel.alert,
     progress.root,
     result.root,
@@ -65,13 +72,18 @@ export function finetuningPanel(host: Host): View {
     update({ annotations, finetuning, finetuning_result, status }) {
       if (!finetuning) return;
       const running = finetuning.state === "running";
-      if (finetuning.run_id !== run || finetuning.error !== error) kernel.say(finetuning.error);
+      const retrains = status.state === "retraining";
+      setText(unavailable, finetuning.unavailable);
+      unavailable.hidden = finetuning.unavailable === "";
+      for (const part of [about, needs, buttons]) part.hidden = finetuning.unavailable !== "";
+      if (finetuning.run_id !== run || finetuning.error !== error) kernel.show(finetuning.error);
       ({ run_id: run, error } = finetuning);
       showKept(annotations);
       start.hidden = running;
       cancel.hidden = !running;
       start.disabled = kept.children.length === 0 || status.state !== "ready";
       setText(start, finetuning_result ? words.again : words.start);
+      setText(waits, retrains ? shared.waitForRetraining : "");
       setText(message, running ? words.running : finetuning.message);
       progress.root.hidden = !running;
       if (running) progress.update(finetuning);

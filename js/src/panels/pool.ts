@@ -15,7 +15,7 @@ const TILE = 92;
 
 /** Unlabelled images: searched by phrase, accepted or rejected, added to the training data. */
 export function poolPanel(host: Host): View {
-  const { h, setText } = host;
+  const { h, setText, strings: shared, uniqueId } = host;
   const kernel = asking(host, "pool-error");
   const requests = poolRequests(kernel);
   const search = poolSearch(host, requests);
@@ -30,11 +30,13 @@ export function poolPanel(host: Host): View {
   const hint = h("p", { class: "cw-quiet cw-label" }, words.hint);
   const review = h("div", { hidden: true }, found, decisions.root, tiles.root, hint);
   const counts = h("p", { role: "status", "data-testid": "pool-counts" });
+  const waits = h("p", { class: "cw-quiet", id: uniqueId(), "data-testid": "pool-waits" });
   const add = h(
     "button",
     {
       class: "cw-button",
       type: "button",
+      "aria-describedby": waits.id,
       "data-testid": "pool-add",
       onclick: () => void requests.add(),
     },
@@ -46,6 +48,7 @@ export function poolPanel(host: Host): View {
       class: "cw-button",
       type: "button",
       title: words.retrainHelp,
+      "aria-describedby": waits.id,
       "data-testid": "pool-retrain",
       onclick: () => last && void requests.retrain(objectiveOf(last)),
     },
@@ -58,7 +61,13 @@ export function poolPanel(host: Host): View {
     kernel.alert,
     noImages,
     review,
-    h("div", { class: "cw-pool-foot" }, counts, h("div", { class: "cw-row-of-buttons" }, add, retrain)),
+    h(
+      "div",
+      { class: "cw-pool-foot" },
+      counts,
+      h("div", { class: "cw-row-of-buttons" }, add, retrain),
+      waits,
+    ),
   );
   let last: State | null = null;
   let shown: Pool | null = null;
@@ -85,6 +94,11 @@ export function poolPanel(host: Host): View {
     tiles.show(listingOf(pool), words.hits(phrase, rows.length), again);
   }
 
+  function reasonToWait({ status, finetuning }: State): string {
+    if (finetuning?.state === "running") return shared.waitForFinetuning;
+    return status.state === "retraining" ? shared.waitForRetraining : "";
+  }
+
   function foundText({ rows, similarities, size }: Pool, threshold: number | null): string {
     const { similarity } = host.strings;
     const [high = 0] = similarities;
@@ -104,10 +118,12 @@ export function poolPanel(host: Host): View {
       if (!pool) return;
       search.update(state);
       decisions.update(state);
-      const running = state.status.state === "retraining";
-      add.disabled = pool.waiting === 0 || running;
+      const reason = reasonToWait(state);
+      setText(waits, reason);
+      waits.hidden = reason === "";
+      add.disabled = pool.waiting === 0 || reason !== "";
       retrain.hidden = pool.added === 0;
-      retrain.disabled = running;
+      retrain.disabled = reason !== "";
       if (!state.previewing) {
         setText(found, foundText(pool, state.phrase === pool.phrase ? state.threshold : null));
       }

@@ -1,5 +1,5 @@
 import { type Channel, Superseded } from "../channel";
-import { h, icon, setText } from "../dom";
+import { h, icon, setText, uniqueId } from "../dom";
 import type { Host, LoadPanels, PanelName } from "../panel-loader";
 import type { State } from "../state";
 import { strings } from "../strings";
@@ -15,6 +15,7 @@ export function latePanels(tools: Tools & { channel: Channel }, load: LoadPanels
     h,
     icon,
     setText,
+    uniqueId,
     strings,
     Tiles,
     Superseded,

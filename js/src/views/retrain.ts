@@ -7,6 +7,7 @@ import type { Tools, View } from "./view";
 
 export function retrainPanel({ actions }: Tools): View {
   const id = uniqueId();
+  const why = h("p", { class: "cw-label", id: uniqueId(), "data-testid": "retrain-waits" });
   const select = h("select", {
     class: "cw-input cw-select",
     id,
@@ -15,7 +16,13 @@ export function retrainPanel({ actions }: Tools): View {
   });
   const retrain = h(
     "button",
-    { class: "cw-button", type: "button", "data-testid": "retrain", onclick: () => void actions.retrain() },
+    {
+      class: "cw-button",
+      type: "button",
+      "aria-describedby": why.id,
+      "data-testid": "retrain",
+      onclick: () => void actions.retrain(),
+    },
     strings.retrain,
   );
   const cancel = h(
@@ -50,6 +57,7 @@ export function retrainPanel({ actions }: Tools): View {
     { class: "cw-section" },
     h("label", { class: "cw-heading", for: id }, strings.objective),
     h("div", { class: "cw-retrain-row" }, select, retrain, cancel),
+    why,
     progress,
   );
   let objectives: Objective[] | null = null;
@@ -69,7 +77,10 @@ export function retrainPanel({ actions }: Tools): View {
       cancel.hidden = !running;
       progress.hidden = !running;
       select.disabled = running;
-      retrain.disabled = status.state === "loading";
+      const finetunes = state.finetuning?.state === "running";
+      retrain.disabled = finetunes || status.state === "loading";
+      why.hidden = !finetunes;
+      setText(why, finetunes ? strings.waitForFinetuning : "");
       retrain.classList.toggle("cw-primary", state.annotations.length > 0 && !toKeep);
       if (!running) return;
       setText(message, status.message || strings.retraining);

@@ -31,6 +31,12 @@ async function openPanel(kernel?: FakeKernel): Promise<Page> {
 
 const button = (page: Page, testid = "finetune") => page.get(testid) as HTMLButtonElement;
 
+/** What screen readers add to the name of a button. */
+function describing(page: Page, testid: string): string {
+  const ids = page.get(testid).getAttribute("aria-describedby")?.split(" ") ?? [];
+  return ids.map((id) => page.root.querySelector(`#${id}`)?.textContent ?? "missing").join(" ");
+}
+
 async function begin(page: Page): Promise<void> {
   button(page).click();
   await settle();
@@ -104,12 +110,61 @@ describe("the panel of fine-tuning", () => {
 
   it("says why it came to nothing, until it is asked for again", async () => {
     const page = await openPanel();
-    page.kernel.update({ finetuning: { ...FINETUNING, run_id: "1", error: "no open_clip model" } });
+    page.kernel.update({ finetuning: { ...FINETUNING, run_id: "1", error: "no image can be read" } });
     await settle();
     expect(page.get("finetuning-error").hidden).toBe(false);
-    expect(page.get("finetuning-error").textContent).toBe("no open_clip model");
+    expect(page.get("finetuning-error").textContent).toBe("no image can be read");
     await begin(page);
     expect(page.get("finetuning-error").hidden).toBe(true);
+  });
+
+  it("tells screen readers once why it came to nothing", async () => {
+    const page = await openPanel();
+    const message = "no image can be read";
+    page.kernel.update({
+      error: { type: "DataError", message },
+      finetuning: { ...FINETUNING, run_id: "1", error: message },
+    });
+    await settle();
+    const alerts = [...page.root.querySelectorAll('[role="alert"]')];
+    expect(alerts.filter(({ textContent }) => textContent?.includes(message))).toEqual([page.get("error")]);
+  });
+
+  it("says in the place of everything else why an encoder cannot be fine-tuned", async () => {
+    const page = await openPanel();
+    page.kernel.update({ finetuning: { ...FINETUNING, unavailable: "use Retrain" } });
+    await settle();
+    expect(page.get("finetuning-unavailable").textContent).toBe("use Retrain");
+    for (const id of ["finetune", "finetuning-kept"])
+      expect(page.get(id).closest("[hidden]"), id).not.toBeNull();
+  });
+
+  it("cannot begin while the last layer is retrained, and says so", async () => {
+    const page = await openPanel();
+    page.get("retrain").click();
+    await settle(300);
+    expect(button(page).disabled).toBe(true);
+    expect(describing(page, "finetune")).toContain("The last layer is being retrained");
+    page.get("cancel").click();
+    await settle(500);
+    expect(button(page).disabled).toBe(false);
+    expect(describing(page, "finetune")).toBe("It will usesquare: “red” ");
+  });
+
+  it("keeps retraining from beginning while it runs, and says so", async () => {
+    const page = await openPanel();
+    const retrain = button(page, "retrain");
+    expect(retrain.disabled).toBe(false);
+    expect(describing(page, "retrain")).toBe("");
+    page.kernel.holdAt = 3;
+    await begin(page);
+    expect(retrain.disabled).toBe(true);
+    expect(page.get("retrain-waits").hidden).toBe(false);
+    expect(describing(page, "retrain")).toContain("The encoder is being fine-tuned");
+    page.kernel.update({ finetuning: FINETUNING });
+    await settle();
+    expect(retrain.disabled).toBe(false);
+    expect(page.get("retrain-waits").hidden).toBe(true);
   });
 
   it("says what the kernel refuses", async () => {
@@ -120,6 +175,7 @@ describe("the panel of fine-tuning", () => {
     page.kernel.deliver({ id: request?.id, ok: false, error: { type: "E", message: "it retrains" } });
     await settle();
     expect(page.get("finetuning-error").textContent).toBe("it retrains");
+    expect(page.get("finetuning-error").getAttribute("role")).toBe("alert");
     expect(button(page).disabled).toBe(false);
   });
 

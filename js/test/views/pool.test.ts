@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FakeKernel, POOL, sprites } from "../../dev/fake";
+import { FakeKernel, FINETUNING, POOL, sprites } from "../../dev/fake";
 import { openPage, type Page, press, sent, settle, type } from "../page";
 
 const loading = vi.hoisted(() => ({ error: "" }));
@@ -162,6 +162,24 @@ describe("the panel of a pool", () => {
     await settle();
     expect(sent(page.kernel, "retrain").map(({ objective }) => objective)).toEqual(["erm"]);
     expect((page.get("pool-retrain") as HTMLButtonElement).disabled).toBe(true);
+    expect(page.get("pool-waits").textContent).toContain("The last layer is being retrained");
+  });
+
+  it("neither adds nor trains while the encoder is fine-tuned, and says so", async () => {
+    const page = await openHits();
+    press(place(page, 1), "a");
+    await settle();
+    page.get("pool-add").click();
+    press(place(page, 1), "a");
+    page.kernel.update({ finetuning: { ...FINETUNING, state: "running" } });
+    await settle();
+    for (const id of ["pool-add", "pool-retrain"])
+      expect((page.get(id) as HTMLButtonElement).disabled, id).toBe(true);
+    expect(page.get("pool-waits").textContent).toContain("The encoder is being fine-tuned");
+    page.kernel.update({ finetuning: FINETUNING });
+    await settle();
+    expect((page.get("pool-add") as HTMLButtonElement).disabled).toBe(false);
+    expect(page.get("pool-waits").hidden).toBe(true);
   });
 
   it("trains with the objective that is chosen where phrases are kept", async () => {
