@@ -28,6 +28,7 @@ class FakePage:
         self.comm_id = comm_id
         self.state = {}
         self.updates = []  # the state of each update message, buffers put in
+        self.messages = []  # "examples", or the names of the traits that came together, in their order
         self.answers = {}
         self.closed = False
         self.sent_key = ""
@@ -49,6 +50,7 @@ class FakePage:
             if data["method"] == "update":
                 state = self._take(data["state"], data["buffer_paths"], buffers or [])
                 self.updates.append(state)
+                self.messages += list(state)
             elif data["method"] == "custom":
                 content = data["content"]
                 if content.get("type") == "examples":
@@ -101,6 +103,7 @@ class FakePage:
         return unpack_examples(self.similarities, self.members)
 
     def _take_examples(self, about, buffers):
+        self.messages.append("examples")
         self.similarities, *members = buffers
         if members:
             self.members, self.confidences = members

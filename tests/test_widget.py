@@ -177,6 +177,32 @@ def test_scored_phrase_repaints_with_one_message(session, page):
     np.testing.assert_array_equal(similar, session.similarities("red")[rows])
 
 
+def test_similarities_come_after_what_can_be_shown_at_a_glance(page):
+    page.request("select_class", class_name="oval")
+    page.messages.clear()
+
+    page.request("score", class_name="oval", phrase="red")
+    page.request("select_class", class_name="square")
+
+    assert [kind for kind in page.messages if kind in ("examples", "glance")] == [
+        *("glance", "examples"),
+        *("examples", "glance"),  # other images come first, and there is nothing to show before them
+    ]
+    assert page.state["glance"] is None
+
+
+def test_glance_is_at_what_is_shown(page):
+    page.request("select_class", class_name="oval")
+    page.request("score", class_name="oval", phrase="red")
+
+    rows, similar, correct = page.examples()
+    assert page.state["glance"]["key"] == page.state["examples_key"]
+    assert page.state["glance"]["members"] == page.members_name
+    below = similar <= page.state["threshold"]
+    assert page.state["glance"]["without"] == [below.sum(), (below & ~correct).sum()]
+    assert sum(page.state["glance"]["right"]) + sum(page.state["glance"]["wrong"]) == len(rows)
+
+
 def test_history_of_the_class_is_newest_first_with_the_best_marked(page):
     for phrase in ("noise", "red", "round"):
         page.request("score", class_name="oval", phrase=phrase)

@@ -29,6 +29,7 @@ from clarify_widget.discovery.discrepancy import Discrepancies
 from clarify_widget.errors import ClarifyError, DataError, MissingDependencyError, PhraseError
 from clarify_widget.session import presentation
 from clarify_widget.session.gathering import Gathering
+from clarify_widget.session.glance import glance_json
 from clarify_widget.session.session import Session
 from clarify_widget.widget.attributes import AttributesPanel
 from clarify_widget.widget.examples import ExampleFeed
@@ -121,6 +122,7 @@ class ClarifyWidget(anywidget.AnyWidget):
     objectives = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
     examples_key = traitlets.Unicode(read_only=True).tag(sync=True)
+    glance = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     selected = Rows().tag(sync=True)
     sides = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
     score = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
@@ -599,11 +601,17 @@ class ClarifyWidget(anywidget.AnyWidget):
     def _class_view(
         self, class_name: str, scored: PhraseScore | None, thresholds: Mapping[str, float] | None = None
     ) -> Json:
+        view = presentation.class_view(self.session, class_name, scored, thresholds)
         return {
-            **presentation.class_view(self.session, class_name, scored, thresholds),
+            **view,
+            "glance": None if scored is None else self._glance_at(scored, view["threshold"]),
             "suggestions": self._suggestions_for(class_name),
             "marks": self._marks.rows_of("" if scored is None else scored.phrase),
         }
+
+    def _glance_at(self, scored: PhraseScore, threshold: float) -> Json:
+        similar = self.session.similarities_of_class(scored.class_name, scored.phrase)
+        return glance_json(similar, self.session.members(scored.class_name).correct, threshold)
 
     @contextmanager
     def _own_score(self) -> Iterator[None]:
@@ -687,23 +695,42 @@ class ClarifyWidget(anywidget.AnyWidget):
                 return float(kept["threshold"])
         return None
 
-    def _publish(self, *, similarities: bytes | None = None, **values: Any) -> None:
+    def _publish(
+        self, *, similarities: bytes | None = None, glance: Json | None = None, **values: Any
+    ) -> None:
         """Write traits, together in one message; what did not change is not sent.
 
-        Examples go before it in a message of their own: a trait of that size would bloat saved notebooks.
+        Examples go in a message of their own, before it: a trait of that size would bloat saved notebooks.
+        Where only the similarities are others, it brings what to show at a glance, and they come after it.
         """
-        with self.session.lock, self.hold_sync():
-            if similarities is not None:
-                message = self._examples.take(values["class_name"], similarities)
-                if message is not None:
-                    self.send(*message)
-                values["examples_key"] = self._examples.key
-            before, self._publishing = self._publishing, True
-            try:
-                for name, value in values.items():
-                    self.set_trait(name, value)
-            finally:
-                self._publishing = before
+        late = None
+        with self.session.lock:
+            with self.hold_sync():
+                if similarities is not None:
+                    named, late = self._take_examples(values["class_name"], similarities, glance)
+                    values |= named
+                before, self._publishing = self._publishing, True
+                try:
+                    for name, value in values.items():
+                        self.set_trait(name, value)
+                finally:
+                    self._publishing = before
+            if late is not None:
+                self.send(*late)
+
+    def _take_examples(
+        self, class_name: str, similarities: bytes, glance: Json | None
+    ) -> tuple[Json, tuple[Json, list[bytes]] | None]:
+        """Send other examples; return the traits that name them, and the message if it is to follow those."""
+        message = self._examples.take(class_name, similarities)
+        key = {"examples_key": self._examples.key}
+        if message is None:
+            return key, None
+        about, buffers = message
+        if glance is not None and len(buffers) == 1:
+            return {**key, "glance": {"key": about["key"], "members": about["members"], **glance}}, message
+        self.send(*message)
+        return {**key, "glance": None}, None
 
     def _show_error(self, error: Exception) -> Json:
         shown = _error_json(error)

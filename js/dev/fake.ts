@@ -199,6 +199,7 @@ export class FakeKernel implements Model {
       ],
       theme: "auto",
       examples_key: "",
+      glance: null,
       selected: [],
       score: null,
       history: [],

@@ -58,7 +58,7 @@ export class Actions {
     this.tell(true);
     this.typing = setTimeout(() => {
       const { class_name, phrase } = this.store.state;
-      if (text.trim()) void this.ask(text, this.beginningsOf(text), true);
+      if (text.trim()) void this.ask(text, this.beginningsOf(text), { typed: true });
       else if (phrase) void this.selectClass(class_name);
       else this.tell(false);
     }, TYPING_MS);
@@ -82,7 +82,7 @@ export class Actions {
   /** A phrase that was tried before. */
   choose(phrase: string): void {
     this.settle();
-    void this.ask(phrase, []);
+    void this.ask(phrase, [], { elsewhere: true });
   }
 
   /** Asks for phrases where looking for them takes long. */
@@ -104,7 +104,7 @@ export class Actions {
 
   sharpen(): void {
     this.settle();
-    void this.ask(this.store.state.phrase, [], false, "sharpen");
+    void this.ask(this.store.state.phrase, [], { elsewhere: true, type: "sharpen" });
   }
 
   /** Lays a phrase beside the one that is shown, or takes it away. */
@@ -218,8 +218,15 @@ export class Actions {
     return [...this.beginnings].filter((beginning) => beginning !== phrase);
   }
 
-  /** Half a word that the encoder does not know is no error yet: `typed` ones wait until typing rests. */
-  private async ask(text: string, instead_of: string[], typed = false, type = "score"): Promise<void> {
+  /**
+   * Half a word that the encoder does not know is no error yet: `typed` ones wait until typing rests. What was
+   * asked for `elsewhere` than in the phrase box is to be shown there at once.
+   */
+  private async ask(
+    text: string,
+    instead_of: string[],
+    { typed = false, elsewhere = false, type = "score" } = {},
+  ): Promise<void> {
     const { pendingClass, class_name } = this.store.state;
     this.commitNow();
     const request = ++this.latest;
@@ -227,7 +234,8 @@ export class Actions {
     const fields = { class_name: pendingClass ?? class_name, phrase: text, instead_of };
     this.told = false;
     const attempt = this.attempt(type, fields, SHOW);
-    this.store.patch({ asked: { text }, preview: null });
+    this.store[elsewhere ? "patch" : "note"]({ asked: { text } });
+    this.store.patch({ preview: null });
     // A frame that says that it scores would hold up the score, which mostly comes sooner.
     clearTimeout(this.slow);
     this.slow = setTimeout(() => this.store.patch({ scoring: true }), SLOW_MS);

@@ -1,7 +1,7 @@
 // The class now shown: for each validation image its row, its similarity to the phrase, and whether the
 // model is right. Sorted once per phrase, so that a drag of the threshold is a bisection.
 
-import type { Buffer } from "./model";
+import type { Buffer, Glance } from "./model";
 
 export interface Side {
   size: number;
@@ -137,23 +137,27 @@ interface Sorted {
 }
 
 export class Examples {
-  readonly similarity: Float32Array;
   /** Whether a phrase has given the images similarities. */
   readonly scored: boolean;
   readonly low: number;
   readonly high: number;
+  private values: Float32Array;
+  /** Similarities that came after a glance: to decode them can wait until they are needed. */
+  private packed: Buffer | null = null;
   private kept: Sorted | null = null;
+  private waiting: (() => void)[] = [];
 
   constructor(
     readonly members: Members,
     similarity: Float32Array | null = null,
+    private glance: Glance | null = null,
   ) {
     const n = members.size;
-    this.scored = n > 0 && similarity?.length === n;
-    this.similarity = similarity && this.scored ? similarity : new Float32Array(n);
-    let low = this.similarity[0] ?? 0;
-    let high = low;
-    for (const value of this.similarity) {
+    this.scored = n > 0 && (glance !== null || similarity?.length === n);
+    this.values = similarity?.length === n ? similarity : new Float32Array(glance ? 0 : n);
+    let low = glance?.low ?? this.values[0] ?? 0;
+    let high = glance?.high ?? low;
+    for (const value of this.values) {
       if (value < low) low = value;
       else if (value > high) high = value;
     }
@@ -164,6 +168,33 @@ export class Examples {
   /** n x float32 of n members, little-endian; nothing without a phrase. */
   static decode(members: Members, similarities: Buffer | null = null): Examples {
     return new Examples(members, floatsOf(similarities));
+  }
+
+  /** Whether the similarities have come, or there are none. */
+  get complete(): boolean {
+    return this.glance === null;
+  }
+
+  /** Takes the similarities that a glance came before. */
+  fill(similarities: Buffer | null): void {
+    this.packed = similarities;
+    this.glance = null;
+    for (const callback of this.waiting.splice(0)) callback();
+  }
+
+  /** Calls back at once, or when the similarities have come. */
+  whenComplete(callback: () => void): void {
+    if (this.complete) callback();
+    else this.waiting.push(callback);
+  }
+
+  get similarity(): Float32Array {
+    if (this.packed) {
+      const values = floatsOf(this.packed);
+      this.values = values.length === this.size ? values : new Float32Array(this.size);
+      this.packed = null;
+    }
+    return this.values;
   }
 
   get size(): number {
@@ -201,9 +232,10 @@ export class Examples {
     return { order, wrongBefore };
   }
 
-  /** With the phrase: similarity strictly above the threshold. */
+  /** With the phrase: similarity strictly above the threshold, or above that of the glance before they came. */
   split(threshold: number): Split {
-    const [position, wrongWithout] = this.kept ? this.bisect(this.kept, threshold) : this.count(threshold);
+    const [position, wrongWithout] =
+      this.glance?.without ?? (this.kept ? this.bisect(this.kept, threshold) : this.count(threshold));
     return {
       threshold,
       position,
@@ -214,10 +246,11 @@ export class Examples {
 
   /** How many images lie at or below the threshold, and how many of them are wrong. */
   private count(threshold: number): [number, number] {
+    const { similarity } = this;
     let below = 0;
     let wrong = 0;
     for (let i = 0; i < this.size; i++) {
-      if ((this.similarity[i] as number) > threshold) continue;
+      if ((similarity[i] as number) > threshold) continue;
       below++;
       wrong += 1 - (this.correct[i] as number);
     }
@@ -225,43 +258,52 @@ export class Examples {
   }
 
   private bisect({ order, wrongBefore }: Sorted, threshold: number): [number, number] {
+    const { similarity } = this;
     let low = 0;
     let high = this.size;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.similarity[order[middle] as number] as number) > threshold) high = middle;
+      if ((similarity[order[middle] as number] as number) > threshold) high = middle;
       else low = middle + 1;
     }
     return [low, wrongBefore[low] as number];
   }
 
+  /** `clarify_widget.session.glance` counts the same bins. */
   histogram(bins: number): Histogram {
     const margin = (this.high - this.low) * 0.02 || 0.01;
     // Similarities are cosines.
     const low = Math.max(Math.min(-1, this.low), this.low - margin);
     const high = Math.min(Math.max(1, this.high), this.high + margin);
-    const right = new Float64Array(bins);
-    const wrong = new Float64Array(bins);
-    const wrongShare = 1 / (this.wrong || 1);
-    const rightShare = 1 / (this.size - this.wrong || 1);
+    const { right, wrong } = this.glance ?? this.binned(bins, low, high);
+    const shares = (counts: ArrayLike<number>, total: number) =>
+      Float64Array.from(counts, (count) => count / (total || 1));
+    return { low, high, right: shares(right, this.size - this.wrong), wrong: shares(wrong, this.wrong) };
+  }
+
+  private binned(bins: number, low: number, high: number): { right: Int32Array; wrong: Int32Array } {
+    const { similarity, correct } = this;
+    const right = new Int32Array(bins);
+    const wrong = new Int32Array(bins);
     const scale = bins / (high - low);
     for (let i = 0; i < this.size; i++) {
-      const bin = Math.min(bins - 1, Math.max(0, Math.floor(((this.similarity[i] as number) - low) * scale)));
-      if (this.correct[i]) right[bin] = (right[bin] as number) + rightShare;
-      else wrong[bin] = (wrong[bin] as number) + wrongShare;
+      const bin = Math.min(bins - 1, Math.max(0, Math.floor(((similarity[i] as number) - low) * scale)));
+      const counts = correct[i] ? right : wrong;
+      counts[bin] = (counts[bin] as number) + 1;
     }
-    return { low, high, right, wrong };
+    return { right, wrong };
   }
 
   /** Positions of the images of a side, in an order. */
   list(side: SideName, threshold: number, order: Order): Int32Array {
     const all = this.ascending(order);
+    const { similarity } = this;
     const listed = new Int32Array(all.length);
     const wanted = side === "right" || side === "with" ? 1 : 0;
     const bySimilarity = side === "with" || side === "without";
     let n = 0;
     for (const at of all) {
-      const above = bySimilarity ? (this.similarity[at] as number) > threshold : this.correct[at] === 1;
+      const above = bySimilarity ? (similarity[at] as number) > threshold : this.correct[at] === 1;
       if (Number(above) === wanted) listed[n++] = at;
     }
     const found = listed.subarray(0, n);

@@ -90,6 +90,21 @@ export interface Annotation {
   used: boolean;
 }
 
+/** What is shown of the similarities to a phrase before they have come: they are many. */
+export interface Glance {
+  /** Of the examples, and of their members; see `ExampleFeed`. */
+  key: string;
+  members: string;
+  /** The least and the greatest similarity. */
+  low: number;
+  high: number;
+  /** Right (wrong) images in each bin of the histogram. */
+  right: number[];
+  wrong: number[];
+  /** Images at or below the threshold, and how many of them are wrong. */
+  without: [size: number, wrong: number];
+}
+
 /** What a threshold does to the images of a class; pairs are without the phrase, with it. */
 export interface Sides {
   class_name: string;
@@ -277,6 +292,7 @@ export interface Traits {
   theme: Theme;
   /** Names the examples that go with the class and the phrase; see `ExampleFeed`. */
   examples_key: string;
+  glance: Glance | null;
   score: Score | null;
   history: Tried[];
   annotations: Annotation[];
@@ -311,6 +327,7 @@ export const TRAITS: readonly (keyof Traits)[] = [
   "objectives",
   "theme",
   "examples_key",
+  "glance",
   "score",
   "history",
   "annotations",

@@ -23,7 +23,7 @@ export interface TrainingSides {
   warnings: string[];
 }
 
-export interface State extends Omit<Traits, "examples_key" | "selected" | "threshold" | "sides"> {
+export interface State extends Omit<Traits, "examples_key" | "glance" | "selected" | "threshold" | "sides"> {
   readonly: boolean;
   examples: Examples;
   /** The examples of what is shown have not come yet; those here are of what was shown before. */

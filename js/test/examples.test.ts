@@ -131,6 +131,13 @@ describe("histogram", () => {
     expect(high).toBeGreaterThan(low);
   });
 
+  it("has the bins that the kernel counts for a glance", () => {
+    const similar = Float32Array.of(0.1, 0.15, 0.2, 0.3); // as in tests/session/test_glance.py
+    const { right, wrong } = examplesOf(similar, Uint8Array.of(1, 1, 0, 1)).histogram(16);
+    const filled = (shares: Float64Array) => [...shares.keys()].filter((bin) => shares[bin]);
+    expect([filled(right), filled(wrong)]).toEqual([[0, 4, 15], [7]]);
+  });
+
   it("draws equal similarities and one image", () => {
     const same = examplesOf(Float32Array.of(0.3, 0.3), Uint8Array.of(1, 0));
     expect([...same.histogram(10).right].filter(Boolean)).toEqual([1]);

@@ -90,6 +90,88 @@ describe("Store", () => {
     expect(store.state.examples.size).toBe(120);
   });
 
+  describe("at a glance", () => {
+    async function glimpsed() {
+      const { kernel, store, seen } = await scored();
+      const similarities = [0.1, 0.2, 0.3];
+      const members = new Uint8Array([...new Uint8Array(Int32Array.of(7, 8, 9).buffer), 1, 0, 1]);
+      const floats = (numbers: number[]) => new Uint8Array(Float32Array.from(numbers).buffer);
+      const all = [floats([0, 0, 0]), members, new Uint8Array(0)];
+      kernel.emit("msg:custom", { type: "examples", key: "before", members: "three" }, all);
+      kernel.update({ examples_key: "before" });
+      kernel.update({
+        examples_key: "next",
+        threshold: 0.15,
+        glance: {
+          key: "next",
+          members: "three",
+          low: 0.1,
+          high: 0.3,
+          right: [1, 1],
+          wrong: [0, 1],
+          without: [1, 0],
+        },
+      });
+      await vi.advanceTimersByTimeAsync(0);
+      const come = () =>
+        kernel.emit("msg:custom", { type: "examples", key: "next", members: "three" }, [
+          floats(similarities),
+        ]);
+      return { kernel, store, seen, come };
+    }
+
+    it("shows what was counted until the similarities come", async () => {
+      const { store, kernel } = await glimpsed();
+      const { examples, split, waiting } = store.state;
+      expect({ waiting, complete: examples.complete, scored: examples.scored }).toEqual({
+        waiting: false,
+        complete: false,
+        scored: true,
+      });
+      expect(split).toMatchObject({
+        position: 1,
+        without: { size: 1, wrong: 0 },
+        with: { size: 2, wrong: 1 },
+      });
+      expect([...examples.histogram(48).right, ...examples.histogram(48).wrong]).toEqual([0.5, 0.5, 0, 1]);
+      expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(0);
+    });
+
+    it("takes the similarities into the same examples, and tells who waits for them", async () => {
+      const { store, come } = await glimpsed();
+      const { examples } = store.state;
+      const told = vi.fn();
+      examples.whenComplete(told);
+      expect(told).not.toHaveBeenCalled();
+      come();
+      expect(told).toHaveBeenCalledOnce();
+      expect(store.state.examples).toBe(examples);
+      expect(examples.split(0.15)).toMatchObject({ position: 1, without: { size: 1, wrong: 0 } });
+      expect([...examples.list("with", 0.15, "most-similar")]).toEqual([2, 1]);
+      expect(examples.histogram(16).right.reduce((a, b) => a + b)).toBeCloseTo(1);
+    });
+
+    it("counts again when the threshold moved before the similarities came", async () => {
+      const { store, seen, come } = await glimpsed();
+      store.preview(0.25);
+      expect(store.state.split?.position).toBe(1);
+      come();
+      await vi.advanceTimersByTimeAsync(100);
+      expect(seen.at(-1)?.split?.position).toBe(2);
+    });
+
+    it("asks for similarities that do not come", async () => {
+      const { kernel, come } = await glimpsed();
+      await vi.advanceTimersByTimeAsync(6000);
+      expect(kernel.requests.filter(({ type }) => type === "examples")).toHaveLength(1);
+      const { kernel: other, come: comeInTime } = await glimpsed();
+      comeInTime();
+      await vi.advanceTimersByTimeAsync(6000);
+      expect(other.requests.filter(({ type }) => type === "examples")).toHaveLength(0);
+      come();
+    });
+  });
+
   it("has neither split nor threshold without a phrase", async () => {
     const { kernel, store } = await scored();
     kernel.send({ id: "b", type: "select_class", class_name: "oval" });

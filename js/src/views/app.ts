@@ -112,9 +112,11 @@ export function mount(
   /** Tells tests and benchmarks what can be seen now. */
   function markPainted({ class_name, phrase, waiting }: State): void {
     cancelAnimationFrame(frame);
-    if (waiting) return;
+    const seen = `${class_name}|${phrase}`;
+    // A frame with nothing new in it would keep an answer that comes meanwhile waiting for the one after it.
+    if (waiting || root.dataset.cwPainted === seen) return;
     frame = requestAnimationFrame(() => {
-      root.dataset.cwPainted = `${class_name}|${phrase}`;
+      root.dataset.cwPainted = seen;
     });
   }
 

@@ -75,7 +75,7 @@ export function imageGrid(tools: Tools, left: boolean): View {
     "data-testid": "order",
     onchange: () => {
       chosen = sort.value as Order;
-      if (last) showTiles(last, contentOf(last, left), false);
+      if (last?.examples.complete) showTiles(last, contentOf(last, left), false);
     },
   });
   const wrongPart = h("span", { class: "cw-parts-wrong" });
@@ -101,6 +101,7 @@ export function imageGrid(tools: Tools, left: boolean): View {
   let orders: Order[] = [];
   let shownFor = "";
   let last: State | null = null;
+  let due: State | null = null;
   let callOff = () => {};
 
   /** Tiles come a frame after the numbers: making them takes longer than all the rest. */
@@ -109,11 +110,14 @@ export function imageGrid(tools: Tools, left: boolean): View {
     const subject = `${state.class_name}|${state.phrase}`;
     showHeader(content);
     showOrders(state, content);
-    callOff();
-    callOff = afterPaint(() => {
+    const show = () => {
+      if (due !== state) return;
       showTiles(state, content, subject === shownFor);
       shownFor = subject;
-    });
+    };
+    due = state;
+    callOff();
+    callOff = afterPaint(() => state.examples.whenComplete(show));
   }
 
   function showHeader(content: Content): void {
@@ -180,6 +184,7 @@ export function imageGrid(tools: Tools, left: boolean): View {
       if (!same) render(state);
     },
     dispose() {
+      due = null;
       callOff();
       tiles.dispose();
     },
