@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from clarify_widget.errors import CancelledError
 from clarify_widget.training.preconditioner import estimate
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from clarify_widget.arrays import Float64Array
     from clarify_widget.training.head import LinearHead
     from clarify_widget.training.preconditioner import Preconditioner
     from clarify_widget.training.risks import Objective
@@ -260,7 +263,8 @@ class _Pairs:
         count = min(max(MEMORY_NUMBERS // (2 * len(start)), FEWEST_PAIRS), MOST_PAIRS)
         # One piece of memory for good: large vectors that come and go would leave holes.
         self._steps, self._changes = torch.zeros((2, count, len(start)), dtype=precision, device=start.device)
-        self._products = start.new_zeros((count, count))  # step i @ change j
+        # What is as small as the number of pairs is worked out on the host, call by call.
+        self._products = np.zeros((count, count))  # step i @ change j
         self._slots: deque[int] = deque(maxlen=count)  # oldest first
         self._appended = 0
 
@@ -272,9 +276,9 @@ class _Pairs:
             self._slots.popleft()
         self._steps[slot].copy_(step)
         torch.sub(new_gradient, gradient, out=self._changes[slot])
-        self._products[:, slot] = self._steps @ self._changes[slot]
-        self._products[slot] = self._changes @ self._steps[slot]
-        if float(self._products[slot, slot]) > 0:
+        self._products[:, slot] = _on_host(self._steps @ self._changes[slot])
+        self._products[slot] = _on_host(self._changes @ self._steps[slot])
+        if self._products[slot, slot] > 0:
             self._slots.append(slot)
             self._appended += 1
 
@@ -287,36 +291,37 @@ class _Pairs:
         The two loops over the pairs are two triangular systems (Byrd, Nocedal and Schnabel, "Representations
         of quasi-Newton matrices and their use in limited memory methods", 1994).
         """
-        import torch
+        from scipy.linalg.lapack import dtrtrs
 
         found = gradient.to(self._steps.dtype, copy=True)
         if not self._slots:
             (found,) = preconditioner(found)
             return found.neg_()
-        order = torch.tensor(self._slots, device=found.device)
-        upper = self._products[order[:, None], order].triu_()
-        shares = _solve(upper, (self._steps @ found)[order], upper=True)
+        order = list(self._slots)
+        square = self._products[np.ix_(order, order)]  # of which the upper triangle is read
+        shares, _ = dtrtrs(square, _on_host(self._steps @ found)[order])
         found.addmv_(self._changes.T, self._by_slot(order, shares), alpha=-1)
-        newest = self._slots[-1]
-        found, solved = preconditioner(found, self._changes[newest])
+        newest = self._changes[order[-1]]
+        found, solved = preconditioner(found, newest)
         # The estimate's scale is as old as the estimate.
-        found *= (upper[-1, -1] / (self._changes[newest] @ solved)).to(found.dtype)
-        wanted = upper.diagonal() * shares - (self._changes @ found)[order]
-        found.addmv_(self._steps.T, self._by_slot(order, _solve(upper.T, wanted, upper=False)))
+        found.mul_(square[-1, -1] / float(newest @ solved))
+        wanted = square.diagonal() * shares - _on_host(self._changes @ found)[order]
+        shares, _ = dtrtrs(square, wanted, trans=1)
+        found.addmv_(self._steps.T, self._by_slot(order, shares))
         return found.neg_()
 
-    def _by_slot(self, order: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    def _by_slot(self, order: list[int], shares: Float64Array) -> torch.Tensor:
         """Return one share for each slot; empty ones have none."""
-        by_slot: torch.Tensor = self._steps.new_zeros(len(self._steps))
-        return by_slot.index_copy_(0, order, shares.to(by_slot.dtype))
+        import torch
+
+        by_slot = np.zeros(len(self._steps))
+        by_slot[order] = shares
+        return torch.from_numpy(by_slot).to(self._steps)
 
 
-def _solve(triangle: torch.Tensor, right: torch.Tensor, *, upper: bool) -> torch.Tensor:
-    import torch
-
-    wide = right.to(triangle.dtype)[:, None]
-    solution: torch.Tensor = torch.linalg.solve_triangular(triangle, wide, upper=upper)[:, 0]
-    return solution
+def _on_host(vector: torch.Tensor) -> Float64Array:
+    numbers: Float64Array = vector.double().cpu().numpy()
+    return numbers
 
 
 class _Reporter:

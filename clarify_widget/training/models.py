@@ -5,8 +5,7 @@ beside each other in one matrix product, which reads the rows once for all of th
 so neither a standardised copy nor all logits ever exist at once.
 
 Two classes are one column: only w = W1 - W0 matters, the best split of it is W1 = w/2 = -W0, and so the
-penalty is l2/4 * ||w||^2. That halves the work. On the CPU a product of many rows with very few columns takes
-longer than one with each column, and numpy's is quicker than torch's.
+penalty is l2/4 * ||w||^2. That halves the work.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify_widget.training.distributed import ALONE
+from clarify_widget.training.products import times
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
 CONVERTED_NUMBERS = 2**19  # on the CPU, where rows are made wider: a block that the cache still holds
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
-FEW_COLUMNS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,11 +340,21 @@ class LinearModel:
         return torch.from_numpy(values).to(self.device)
 
     def _blocks(self, count: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yield which rows, and the rows, which hold until the next block."""
+        import torch
+
         numbers = BLOCK_NUMBERS[self.device]
+        converted = None
         if self.device == "cpu" and self._source.dtype != self.dtype:
             numbers = min(numbers, CONVERTED_NUMBERS)
+            # One block of memory for all of them: the system clears every page of a new one.
+            converted = torch.empty(min(numbers, self._source.numel()), dtype=self.dtype)
         for part in blocks(len(self), self.width + 8 * count * self.columns, numbers):
-            yield part, self._source[part].to(self.device, self.dtype, non_blocking=True)
+            rows = self._source[part]
+            if converted is None:
+                yield part, rows.to(self.device, self.dtype, non_blocking=True)
+            else:
+                yield part, converted[: rows.numel()].view(rows.shape).copy_(rows)
 
     def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights (d, K * columns) for rows as they are, and offsets (K * columns,) in float64."""
@@ -355,19 +364,24 @@ class LinearModel:
         weights = torch.empty(
             (self.width, len(parameters), self.columns), dtype=self.dtype, device=self.device
         )
-        torch.div(matrices[:, :-1].permute(1, 0, 2), self._spread[:, None, None], out=weights)
-        moved = (self._shift / self._spread) @ matrices[:, :-1]
-        return weights.reshape(self.width, -1), (matrices[:, -1] - moved).reshape(-1)
+        by_width, offsets = matrices[:, :-1].permute(1, 0, 2), matrices[:, -1]
+        if self._standardised:
+            weights.copy_(by_width)
+        else:
+            torch.div(by_width, self._spread[:, None, None], out=weights)
+            offsets = offsets - (self._shift / self._spread) @ matrices[:, :-1]
+        return weights.reshape(self.width, -1), offsets.reshape(-1)
 
     def _scores(
         self, rows: torch.Tensor, part: slice, weights: torch.Tensor, offsets: torch.Tensor
     ) -> torch.Tensor:
         """Return one block's (b, K * columns) logits, or margins of two classes in float64."""
-        scores = _times(rows, weights)
+        scores = times(rows, weights)
         if self.columns == 1:
             scores = scores.double()
-        inverse_length = self._inverse_length[part, None].to(scores.dtype)
-        return scores.mul_(inverse_length).add_(offsets.to(scores.dtype))
+        if not self._standardised:
+            scores.mul_(self._inverse_length[part, None].to(scores.dtype))
+        return scores.add_(offsets.to(scores.dtype))
 
     def _score(
         self,
@@ -400,24 +414,16 @@ class LinearModel:
     ) -> None:
         flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
         sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
-        flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        sums[:-1] += _times(rows.T, flat.to(rows.dtype))
+        if not self._standardised:
+            flat.mul_(self._inverse_length[part, None].to(flat.dtype))
+        sums[:-1] += times(rows.T, flat.to(rows.dtype))
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""
-        sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
+        if not self._standardised:
+            sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
         parts = sums.reshape(self.width + 1, -1, self.columns)
         return parts.permute(1, 0, 2).reshape(-1, self.num_parameters)
-
-
-def _times(matrix: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Return matrix @ columns by the product that is quickest for so many columns."""
-    import torch
-
-    if columns.shape[1] > FEW_COLUMNS or matrix.device.type != "cpu":
-        return matrix @ columns
-    each = [torch.from_numpy(matrix.numpy() @ column.numpy()) for column in columns.T.contiguous()]
-    return torch.stack(each, dim=1)
 
 
 def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:

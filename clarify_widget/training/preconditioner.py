@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from clarify_widget.training.products import add_squares, cholesky, times
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class LowRank:
     def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
         """Return the Newton steps (p,)."""
         right = _side_by_side(gradients, self.columns)
-        inner = _solve(self.factor, self.rows @ right)
-        return _vectors(right.sub_(self.rows.T @ inner).div_(self.strength), self.columns)
+        inner = _solve(self.factor, times(self.rows, right))
+        return _vectors(right.sub_(times(self.rows.T, inner)).div_(self.strength), self.columns)
 
 
 def _solve(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -130,11 +131,11 @@ def estimate(model: LinearModel, curvature: torch.Tensor, *, rough: bool = False
     if len(indices) < size:
         rows = model.together.gather(_weighted_rows(model, chosen, roots))
         products = rows.new_zeros((len(rows), len(rows)))
-        _add_products(products, rows.T)
+        add_squares(products, rows.T)
         return LowRank(rows, _factor(products, strength), strength, model.columns)
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for block in blocks(len(chosen), size, BLOCK_NUMBERS):
-        _add_products(hessian, _weighted_rows(model, chosen[block], roots[block]))
+        add_squares(hessian, _weighted_rows(model, chosen[block], roots[block]))
     model.together.sum(hessian)
     return DenseFactor(_factor(hessian, strength), model.columns)
 
@@ -160,22 +161,6 @@ def _shrunk(counts: Float64Array, by_chance: BoolArray, width: int) -> tuple[Flo
     return np.where(by_chance, (1 - share) * counts, counts), share * float(counts[by_chance].sum())
 
 
-def _add_products(products: torch.Tensor, rows: torch.Tensor) -> None:
-    """Add rows^T rows to the lower triangle of a matrix, which is all that its Cholesky factor reads."""
-    if products.device.type != "cpu":
-        products.addmm_(rows.T, rows)
-        return
-    from scipy.linalg.blas import dsyrk, ssyrk  # half the work of a full product; torch has no such call
-
-    syrk = ssyrk if rows.element_size() == 4 else dsyrk
-    # BLAS counts columns first: the upper triangle of its transpose is our lower one, in the same place.
-    lower = products.numpy().T
-    if rows.is_contiguous():
-        syrk(1.0, rows.numpy().T, beta=1.0, c=lower, overwrite_c=True)
-    else:
-        syrk(1.0, rows.numpy(), beta=1.0, c=lower, overwrite_c=True, trans=1)
-
-
 def _weighted_rows(model: LinearModel, chosen: torch.Tensor, roots: torch.Tensor) -> torch.Tensor:
     """Return sqrt(h_i) * (row_i, 1) as (m, d + 1)."""
     import torch
@@ -194,26 +179,12 @@ def _factor(products: torch.Tensor, strength: float) -> torch.Tensor:
     diagonal = products.diagonal()
     rounding = 10 * torch.finfo(products.dtype).eps * float(diagonal.sum())
     diagonal += strength
-    factor, failed = _cholesky(products)
+    factor, failed = cholesky(products)
     if failed:
         diagonal += rounding
-        factor, failed = _cholesky(products)
+        factor, failed = cholesky(products)
     assert not failed, "the rounding that was added is larger than what the products can be off by"
     return factor
-
-
-def _cholesky(matrix: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """Return the lower factor of a lower triangle, and whether there is none."""
-    import torch
-
-    if matrix.device.type != "cpu":
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        return factor, bool(failed)
-    from scipy.linalg.lapack import dpotrf, spotrf  # a quarter quicker than torch's
-
-    potrf = spotrf if matrix.element_size() == 4 else dpotrf
-    upper, failed = potrf(matrix.numpy().T)
-    return torch.from_numpy(upper.T), bool(failed)
 
 
 def sample(sizes: Float64Array, count: int) -> tuple[IntArray, Float64Array]:
