@@ -126,6 +126,40 @@ def test_what_was_accepted_is_added_and_both_are_trained_on(page, session):
     assert page.state["comparison"]["objective"] == "erm"
 
 
+def test_adding_is_undone_and_redone_on_the_page(page, session):
+    page.write(objective="dfr")
+    decide(page, [1, 2], "oval")
+    page.request("pool_add")
+    assert page.state["can_undo"] == "Add 2 training images"
+    assert page.request("undo") == {"undone": "Add 2 training images"}
+    assert (pool_of(page)["waiting"], pool_of(page)["added"], session.gathered) == (2, 0, 0)
+    objectives = [choice["value"] for choice in page.state["objectives"]]
+    assert "dfr" in objectives
+    assert "erm" not in objectives
+    assert page.request("redo") == {"redone": "Add 2 training images"}
+    assert (pool_of(page)["waiting"], pool_of(page)["added"], session.gathered) == (0, 2, 2)
+    page.request("undo")
+    assert page.state["can_redo"] != ""
+    decide(page, [1], None)
+    assert page.state["can_redo"] == ""
+
+
+def test_training_images_stay_while_the_session_retrains(page, session, monkeypatch):
+    gate = threading.Event()
+    decide(page, [1], "oval")
+    page.request("pool_add")
+    monkeypatch.setattr(session, "retrain", lambda *_: gate.wait(PATIENCE))
+    page.request("retrain", objective="class_balanced")
+    assert "or cancel it, then undo" in page.refused("undo")["message"]
+    session.annotate("square", "red")
+    assert page.request("undo") == {"undone": "Keep “red”"}
+    gate.set()
+    page.wait_until(lambda state: state["status"]["state"] == "ready")
+    assert page.request("undo") == {"undone": "Add 1 training image"}
+    page.request("redo")
+    assert session.gathered == 1
+
+
 def test_nothing_is_added_while_the_session_retrains(page, session, monkeypatch):
     gate = threading.Event()
     monkeypatch.setattr(session, "retrain", lambda *_: gate.wait(PATIENCE))

@@ -3,7 +3,8 @@
 A unit of work is a block of neighbouring images, what a shard of the cache holds. A worker loads the models
 once and then embeds one block after the other as a single machine would, so the folder ends with the same
 shards and the same manifest. Where a worker is killed Ray starts another one and gives it the blocks that
-were not done; a block that is in the cache already is not embedded again.
+were not done; a block that is in the cache already is not embedded again. Ray would try the same block
+without end: one that ends its worker each time, for want of memory or by a crash, is given up after a few.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from clarify_widget.datasets.dataset import ImageSequence
     from clarify_widget.encoders.base import ImageModel
 
+_ATTEMPTS = 4  # at a block, as many as MapReduce and Spark make at a task
 _SECONDS_TO_ANSWER = 10  # for an address that is not there
 _SECONDS_TO_JOIN = 60  # for one that is there and is not Ray's: Ray itself would try for a quarter of an hour
 _JOIN = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False)"
@@ -49,7 +51,10 @@ class _Job:
     content
         Ray's reference to the pickled images and models, sent to each machine once.
     token
-        A file in the cache folder, there while the job runs; None where the folder cannot be written to.
+        A folder in the cache folder, there while the job runs, in which workers note which blocks they have
+        begun; None where the cache folder cannot be written to, so that nothing is left to embed.
+    attempts
+        How often a block is begun before it is given up.
     here
         The folder that relative paths start from.
     """
@@ -57,6 +62,7 @@ class _Job:
     content: Any
     cache_dir: str
     token: str | None
+    attempts: int
     here: str
     batch_size: int | None
     device: str | None
@@ -108,10 +114,12 @@ def blocks_by_workers(
     content = _pickled_content(ray, images, models)
     with joined(address), _token(folder) as token:
         reference = ray.put(content)
-        job = _Job(reference, str(folder), token, str(Path.cwd()), batch_size, device)
+        job = _Job(reference, str(folder), token, _ATTEMPTS, str(Path.cwd()), batch_size, device)
         try:
             for row in _job_rows(ray, job, len(images), _places(ray, workers, device)):
                 answer = pickle.loads(row["answer"])  # noqa: S301 - from our own workers
+                if isinstance(answer, _GivenUpError):
+                    raise ClusterError(_killed_by(images, row["start"], _ATTEMPTS))
                 if isinstance(answer, Exception):
                     raise answer
                 yield row["start"], answer
@@ -120,6 +128,10 @@ def blocks_by_workers(
                 f"The workers stopped: {_last_line(error)}. Every machine of the cluster needs "
                 "clarify-widget and what its models need; what is in the cache folder already is used again.",
             ) from error
+
+
+class _GivenUpError(Exception):
+    """A block has ended its worker as often as it may; the driver knows the names of its images."""
 
 
 class _Worker:
@@ -139,21 +151,33 @@ class _Worker:
         return {"start": [start], "answer": [pickle.dumps(answer)]}
 
     def _embed(self, start: int, stop: int) -> CachedImages:
+        self._begin(start)
         images, models, caches = self._content
         return embed_into(caches, models, images.take(np.arange(start, stop)), self._job.batch_size)
+
+    def _begin(self, start: int) -> None:
+        """Note that a block is begun, before anything that may end this process."""
+        job = self._job
+        with suppress(OSError):  # a machine without that folder has no relative paths to read either
+            os.chdir(job.here)
+        if job.token is None:
+            return
+        if not Path(job.token).exists():
+            raise CacheError(
+                f"The machine {socket.gethostname()} does not see {job.cache_dir}. Give a cache folder on "
+                "storage that all workers and this machine see under the same path.",
+            )
+        begun = Path(job.token, str(start))
+        if begun.exists() and begun.stat().st_size >= job.attempts:
+            raise _GivenUpError
+        with suppress(OSError), begun.open("ab") as attempts:  # a full disk is an error of the cache
+            attempts.write(b".")
 
     @cached_property
     def _content(self) -> tuple[ImageSequence, list[ImageModel], list[EmbeddingCache]]:
         import ray
 
         job = self._job
-        with suppress(OSError):  # a machine without that folder has no relative paths to read either
-            os.chdir(job.here)
-        if job.token is not None and not Path(job.token).exists():
-            raise CacheError(
-                f"The machine {socket.gethostname()} does not see {job.cache_dir}. Give a cache folder on "
-                "storage that all workers and this machine see under the same path.",
-            )
         images, sources = pickle.loads(ray.get(job.content))  # noqa: S301 - from our own driver
         models = [load_model(source, job.device) for source in sources]
         return images, models, [EmbeddingCache(job.cache_dir, model) for model in models]
@@ -280,15 +304,29 @@ def _not_reached(address: str | None, reason: str) -> str:
 
 @contextmanager
 def _token(folder: Path) -> Iterator[str | None]:
-    """Leave a file in the folder by which workers know that it is the same folder for them."""
+    """Leave a folder in the folder by which workers know that it is the same one for them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        token = tempfile.NamedTemporaryFile(dir=folder, prefix=".seen-by-", suffix=".ray")  # noqa: SIM115
+        token = tempfile.TemporaryDirectory(
+            dir=folder, prefix=".seen-by-", suffix=".ray", ignore_cleanup_errors=True
+        )
     except OSError:  # read-only or full, which is no fault when every row is there
         yield None
         return
     with token:
+        os.chmod(token.name, 0o777)  # noqa: S103, PTH101 - workers may be of another user
         yield token.name
+
+
+def _killed_by(images: ImageSequence, start: int, attempts: int) -> str:
+    last = min(start + SHARD_ROWS, len(images)) - 1
+    return (
+        f"The {last - start + 1:,} images from “{images.name(start)}” to “{images.name(last)}” have ended "
+        f"their worker {attempts} times, for want of memory or by a crash. Give the workers more memory, or "
+        "embed with a smaller batch_size or fewer workers; where that does not help, embed these images "
+        "without engine='ray' to see which one it is, and leave it out. What is in the cache folder already "
+        "is used again."
+    )
 
 
 def _that_travels(error: Exception) -> Exception:

@@ -15,15 +15,15 @@ from clarify_widget.arrays import stays_in_file, whole_numbers
 from clarify_widget.datasets.images import ImageList, reduced_image
 from clarify_widget.errors import DataError
 from clarify_widget.session.phrases import embeddings_of
-from clarify_widget.session.reviewing import Decision
+from clarify_widget.session.reviewing import Addition, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import PIL.Image
 
     from clarify_widget.arrays import FloatArray, IntArray
-    from clarify_widget.datasets.dataset import Dataset, ImageSequence, Split
+    from clarify_widget.datasets.dataset import ImageSequence, Split
     from clarify_widget.discovery.pool import Pool
     from clarify_widget.session.reviewing import Review
     from clarify_widget.session.session import Session
@@ -190,7 +190,7 @@ class Gathering:
     def undo(self) -> str:
         """Take back what was accepted or rejected last, and say what that was; empty when there is nothing.
 
-        What was added to the training set stays there.
+        What was added to the training set stays there until `Session.undo` takes that back.
         """
         last = self.review.last
         if last is None:
@@ -200,6 +200,8 @@ class Gathering:
 
     def add(self) -> int:
         """Add what was accepted to the training set, and return how many images that were.
+
+        That is a step, which `Session.undo` takes back.
 
         `retrain` trains on both from then on, and `save` saves both. The groups of the training images,
         where they were known, are known no more: nobody said those of the new ones.
@@ -214,16 +216,18 @@ class Gathering:
             review = self.review
             rows = np.array(review.waiting, dtype=np.int64)
             if len(rows):
-                added = replace(review, added=review.added.union(review.waiting))
-                self._session.extend_training(self._as_split(rows, review), added)
+                images, names = self._as_split(rows, review), self._names(review.waiting)
+                self._session.extend_training(Addition(review.pool, review.waiting, names, images))
         return len(rows)
 
     def _decide(self, rows: Iterable[int], class_name: str | None) -> None:
         chosen = tuple(dict.fromkeys(self._free(rows)))
         if chosen:
-            names = () if self.pool.images is None else tuple(self.pool.name_of(row) for row in chosen)
-            decision = Decision(chosen, names, class_name)
+            decision = Decision(chosen, self._names(chosen), class_name)
             self._session.change_review(self.pool.key, lambda kept: self._fit(kept).decided(decision))
+
+    def _names(self, rows: Iterable[int]) -> tuple[str, ...]:
+        return () if self.pool.images is None else tuple(self.pool.name_of(row) for row in rows)
 
     def _fit(self, kept: Review) -> Review:
         if self._fitted is None or self._fitted[0] is not kept:
@@ -263,9 +267,8 @@ class Gathering:
             raise DataError(f"{self.pool.name} has rows 0 to {len(self.pool) - 1}; got {outside[0]}.")
 
 
-def with_more_training(dataset: Dataset, more: Split) -> Dataset:
-    """Return the data set with more training images; see `Gathering.add` for the errors."""
-    train = dataset.train
+def with_more_training(train: Split, more: Sequence[Split]) -> Split:
+    """Return the training set with more images after its own; see `Gathering.add` for the errors."""
     if train.features is not train.embeddings:
         raise DataError(
             "The head trains on features beside the embeddings, and the pool has only rows to compare "
@@ -276,11 +279,11 @@ def with_more_training(dataset: Dataset, more: Split) -> Dataset:
             f"The {len(train):,} training rows are in a file that is too large to add to in memory; write "
             "the accepted rows to that file, with their labels, and open a new session."
         )
-    rows: FloatArray = np.concatenate([embeddings_of(train), embeddings_of(more)])
-    extended = replace(
+    rows: FloatArray = np.concatenate([embeddings_of(part) for part in (train, *more)])
+    return replace(
         train,
-        labels=np.concatenate([train.labels, more.labels]),
-        images=_joined(train.images, more.images, len(more)),
+        labels=np.concatenate([part.labels for part in (train, *more)]),
+        images=_joined(train.images, more),
         groups=None,
         features=rows,
         embeddings=rows,
@@ -288,23 +291,24 @@ def with_more_training(dataset: Dataset, more: Split) -> Dataset:
         confidences=None,
         masks=None,
     )
-    return replace(dataset, train=extended)
 
 
-def _joined(first: ImageSequence | None, second: ImageSequence | None, length: int) -> ImageSequence | None:
-    """Return both, still unopened; None where those of the training set are not known."""
-    if first is None:
+def _joined(own: ImageSequence | None, more: Sequence[Split]) -> ImageSequence | None:
+    """Return the images of all, still unopened; None where those of the training set are not known."""
+    if own is None:
         return None
-    if second is None:
-        raise DataError(
-            f"The training set has images, and the {length} rows that were accepted have none; pass images= "
-            "with the pool."
-        )
-    return joined_images(first, second)
+    parts = [own]
+    for split in more:
+        if split.images is None:
+            raise DataError(
+                f"The training set has images, and the {len(split)} rows that were accepted have none; pass "
+                "images= with the pool."
+            )
+        parts.append(split.images)
+    return _joined_images(parts)
 
 
-def joined_images(*parts: ImageSequence) -> ImageList:
-    """Return the images of all parts, still unopened."""
+def _joined_images(parts: Sequence[ImageSequence]) -> ImageList:
     return ImageList(
         [_source(part, row) for part in parts for row in range(len(part))],
         [part.name(row) for part in parts for row in range(len(part))],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clarify_widget.session.curve import CurvePoint
     from clarify_widget.session.judgements import Judgement
     from clarify_widget.session.results import Comparison, PhraseScore
+    from clarify_widget.session.reviewing import Addition
     from clarify_widget.training import LinearHead
 
 
@@ -42,6 +43,7 @@ class SessionState:
     annotations: Annotations
     retraining: Retraining | None = None
     judgements: tuple[Judgement, ...] = ()
+    additions: tuple[Addition, ...] = ()
 
 
 Step = tuple[str, SessionState]
@@ -82,6 +84,21 @@ class Steps:
         """What `take_again` would do again; empty when there is nothing."""
         return self.taken_back[-1][0] if self.taken_back else ""
 
+    @property
+    def last_changed_training(self) -> bool:
+        """Whether `take_back` would change which images are trained on."""
+        return self._change_training(self.before[-1:])
+
+    @property
+    def next_changes_training(self) -> bool:
+        """Whether `take_again` would change which images are trained on."""
+        return self._change_training(self.taken_back[-1:])
+
+    def forget_additions_taken_back(self) -> None:
+        """Let nothing be done again, where that would add images that were decided about since."""
+        if self._change_training(self.taken_back):
+            self.taken_back = ()
+
     def take_back(self) -> str:
         """Return to the state before, and say what was taken back; empty when there is nothing."""
         if not self.before:
@@ -101,6 +118,9 @@ class Steps:
         self.before = (*self.before, (what, self.now))
         self.now = state
         return what
+
+    def _change_training(self, steps: Iterable[Step]) -> bool:
+        return any(state.additions != self.now.additions for _, state in steps)
 
 
 class Tried:

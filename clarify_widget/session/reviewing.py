@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clarify_widget.datasets.dataset import Split
     from clarify_widget.discovery.pool import Pool
 
 
@@ -34,6 +35,32 @@ class Decision:
         """Return what was done, for people."""
         images = "1 image" if len(self.rows) == 1 else f"{len(self.rows):,} images"
         return f"reject {images}" if self.class_name is None else f"accept {images} as {self.class_name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """Images of a pool that were accepted, and added to the training set together.
+
+    Attributes
+    ----------
+    pool
+        The key of the pool.
+    rows
+        Of the pool, as it was when they were added.
+    names
+        Of the images; empty where a pool has rows only.
+    images
+        What joined the training set: labels and embeddings, and the images where the pool has them.
+    """
+
+    pool: str
+    rows: tuple[int, ...]
+    names: tuple[str, ...]
+    images: Split
+
+    def __str__(self) -> str:
+        """Return what was done, for people."""
+        return "Add 1 training image" if len(self.rows) == 1 else f"Add {len(self.rows):,} training images"
 
 
 @dataclass(frozen=True)
@@ -83,6 +110,14 @@ class Review:
         """Return the review without its last decision."""
         return self if self.last is None else replace(self, decisions=self.decisions[:-1])
 
+    def with_added(self, additions: Iterable[Addition]) -> Review:
+        """Return the review where these additions of its pool, and no others, are in the training set."""
+        ours = [addition for addition in additions if addition.pool == self.pool]
+        # The rows of images may have moved since, in the decisions as well; their names have not.
+        moved = {name: row for decision in self.decisions for row, name in _named(decision) if name}
+        added = (moved.get(name, row) for addition in ours for row, name in _named(addition))
+        return replace(self, added=frozenset(added))
+
     def fitted_to(self, pool: Pool) -> Review:
         """Return the review of the pool as it is now: images are found by name where their rows have moved.
 
@@ -109,8 +144,8 @@ class Review:
         return {row: decision.class_name for decision in self.decisions for row in decision.rows}
 
 
-def _named(decision: Decision) -> Iterable[tuple[int, str]]:
-    return zip(decision.rows, decision.names or [""] * len(decision.rows), strict=True)
+def _named(images: Decision | Addition) -> Iterable[tuple[int, str]]:
+    return zip(images.rows, images.names or [""] * len(images.rows), strict=True)
 
 
 def _fits(decision: Decision, pool: Pool) -> bool:

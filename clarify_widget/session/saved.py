@@ -4,7 +4,8 @@
 session.json                 what was tried, kept, retrained and undone, and the names of the other files
 train-<digest>.safetensors   labels, embeddings and, where they are known, features, groups and predictions;
                              likewise val and test
-images-<digest>.json         names and paths of the images of a split
+added-<digest>.safetensors   labels and embeddings of images that were added from a pool
+images-<digest>.json         names and paths of the images of either
 head-<digest>.safetensors    the head under review; one for each retrained one
 ```
 Only session.json ever changes, and it is moved into place last: whenever the writer ends, the folder holds
@@ -36,18 +37,18 @@ from clarify_widget.session.files import (
     write_arrays_once,
     write_text_once,
 )
-from clarify_widget.session.gathering import joined_images
 from clarify_widget.session.history import Retraining, SessionState, Steps
 from clarify_widget.session.judgements import Judgement
 from clarify_widget.session.origin import Origin
+from clarify_widget.session.phrases import embeddings_of
 from clarify_widget.session.predictions import features_of
 from clarify_widget.session.results import PhraseScore
-from clarify_widget.session.reviewing import Decision, Review
+from clarify_widget.session.reviewing import Addition, Decision, Review
 from clarify_widget.session.session import Session
 from clarify_widget.training import LinearHead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from clarify_widget.arrays import IntArray
@@ -82,7 +83,6 @@ class Snapshot:
     sharpened: tuple[SharpenedPhrase, ...]
     steps: Steps
     reviews: tuple[Review, ...]
-    gathered: int
 
     @classmethod
     def of(cls, session: Session) -> Snapshot:
@@ -90,7 +90,7 @@ class Snapshot:
         with session.lock:
             session.predictions("val")
             return cls(
-                dataset=session.dataset,
+                dataset=session.dataset_alone,
                 encoder=session.encoder.name,
                 l2=session.l2,
                 head=session.head,
@@ -103,7 +103,6 @@ class Snapshot:
                 sharpened=session.sharpened,
                 steps=copy(session.steps),
                 reviews=session.reviews,
-                gathered=session.gathered,
             )
 
 
@@ -134,6 +133,8 @@ class SessionFolder:
 
     def _description(self, snapshot: Snapshot) -> Json:
         dataset, steps = snapshot.dataset, snapshot.steps
+        additions = _additions_of(steps)
+        numbers = {addition: number for number, addition in enumerate(additions)}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -147,19 +148,28 @@ class SessionFolder:
             "history": [_tried_json(tried) for tried in snapshot.tried],
             "sharpened": [vars(one) for one in snapshot.sharpened],
             "models": [self._model(retraining) for retraining in steps.retrainings],
-            "now": _state_json(steps.now),
-            "undo": [_step_json(step) for step in steps.before],
-            "redo": [_step_json(step) for step in steps.taken_back],
+            "additions": [self._addition(addition) for addition in additions],
+            "now": _state_json(steps.now, numbers),
+            "undo": [_step_json(step, numbers) for step in steps.before],
+            "redo": [_step_json(step, numbers) for step in steps.taken_back],
             "reviews": [_review_json(review) for review in snapshot.reviews],
-            "gathered": snapshot.gathered,
         }
 
     def _split(self, split: Split, snapshot: Snapshot) -> Json:
+        return self._written(split, split.name, lambda: _split_arrays(split, snapshot))
+
+    def _addition(self, addition: Addition) -> Json:
+        images = addition.images
+        arrays = {"labels": images.labels, "embeddings": embeddings_of(images)}
+        about = {"pool": addition.pool, "rows": addition.rows, "names": addition.names}
+        return about | self._written(images, "added", lambda: arrays)
+
+    def _written(self, split: Split, name: str, arrays: Callable[[], Arrays]) -> Json:
         known = self._splits.get(split)
         if known is None or not self._has(known["arrays"], known["images"]):
             images = split.images
             known = self._splits[split] = {
-                "arrays": write_arrays_once(self.path, split.name, _split_arrays(split, snapshot)),
+                "arrays": write_arrays_once(self.path, name, arrays()),
                 "images": None
                 if images is None
                 else write_text_once(self.path, "images", _images_json(images)),
@@ -239,7 +249,7 @@ def load_session(
         if description["head"] is not None:
             session.head = LinearHead.load(folder / description["head"])
         session.fit()
-        _restore(session, folder, description, description.get("gathered", 0))
+        _restore(session, folder, description)
     return session
 
 
@@ -262,7 +272,7 @@ def go_on_from(session: Session, folder: Path) -> None:
                 f"{folder} holds a session {difference}. "
                 "Open that one with Session.load, or give another folder."
             )
-        _restore(session, folder, description, _gathered(folder, description))
+        _restore(session, folder, description)
 
 
 def _difference(session: Session, folder: Path, description: Json) -> str:
@@ -278,8 +288,7 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
         for name, saved in description["splits"].items()
     }
     for split in session.dataset.splits():
-        labels = arrays.get(split.name, {}).get("labels", np.empty(0))
-        if not np.array_equal(_own(labels, split.name, description), split.labels):
+        if not np.array_equal(arrays.get(split.name, {}).get("labels", np.empty(0)), split.labels):
             return f"whose {split.name} images have other labels"
     predicted = arrays["val"].get("predictions")
     if predicted is None:
@@ -289,38 +298,21 @@ def _difference(session: Session, folder: Path, description: Json) -> str:
     )
 
 
-def _restore(session: Session, folder: Path, description: Json, gathered: int | Split) -> None:
+def _restore(session: Session, folder: Path, description: Json) -> None:
     history = [_phrase_score(tried) for tried in description["history"]]
     sharpened = {one["name"]: SharpenedPhrase(**one) for one in description["sharpened"]}
     session.learn(sharpened.values())
     models = [_read_model(session, folder, saved, sharpened) for saved in description["models"]]
-    by_number = {model.number: model for model in models}
+    additions = [_addition(folder, saved) for saved in description.get("additions", ())]
+    parts = _Parts({model.number: model for model in models}, sharpened, additions)
     steps = Steps(
-        _state(description["now"], by_number, sharpened),
+        _state(description["now"], parts),
         models,
-        before=[_step(saved, by_number, sharpened) for saved in description["undo"]],
-        taken_back=[_step(saved, by_number, sharpened) for saved in description["redo"]],
+        before=[_step(saved, parts) for saved in description["undo"]],
+        taken_back=[_step(saved, parts) for saved in description["redo"]],
     )
     reviews = [_review(saved) for saved in description.get("reviews", ())]
-    session.restore(folder, history, steps, reviews, gathered)
-
-
-def _own(values: Any, split: str, description: Json) -> Any:
-    """Return what belongs to the images of the data set itself: those that were gathered come last."""
-    gathered = description.get("gathered", 0) if split == "train" else 0
-    return values[: len(values) - gathered]
-
-
-def _gathered(folder: Path, description: Json) -> int | Split:
-    """Return the training images that were added from pools; 0 where there are none."""
-    count = description.get("gathered", 0)
-    if not count:
-        return 0
-    saved = description["splits"]["train"]
-    arrays = read_arrays(folder / saved["arrays"], only=("labels", "embeddings"))
-    images = None if saved["images"] is None else _gathered_images(saved, folder, count)
-    last = {name: values[-count:] for name, values in arrays.items()}
-    return Split("train", images=images, **last)
+    session.restore(folder, history, steps, reviews)
 
 
 # -- from a session to JSON and arrays
@@ -331,8 +323,8 @@ def _split_arrays(split: Split, snapshot: Snapshot) -> Arrays:
     if arrays.get("features") is arrays.get("embeddings"):
         arrays.pop("features")
     if not isinstance(snapshot.head, LinearHead) and split.name in snapshot.predictions:
-        # A model from outside is not ours to save; what it predicts is.
-        arrays["predictions"] = snapshot.predictions[split.name]
+        # A model from outside is not ours to save; what it predicts is. What was added comes last.
+        arrays["predictions"] = snapshot.predictions[split.name][: len(split)]
     return arrays
 
 
@@ -358,17 +350,24 @@ def _annotations_json(annotations: Annotations) -> list[Json]:
     return [{**vars(kept), "sharpened": [one.name for one in kept.sharpened]} for kept in annotations]
 
 
-def _state_json(state: SessionState) -> Json:
+def _additions_of(steps: Steps) -> list[Addition]:
+    """Return everything that was ever added in a state that can be returned to, each once."""
+    states = [*(state for _, state in (*steps.before, *steps.taken_back)), steps.now]
+    return list(dict.fromkeys(addition for state in states for addition in state.additions))
+
+
+def _state_json(state: SessionState, numbers: Mapping[Addition, int]) -> Json:
     return {
         "annotations": _annotations_json(state.annotations),
         "model": None if state.retraining is None else state.retraining.number,
         "judgements": [vars(one) for one in state.judgements],
+        "additions": [numbers[addition] for addition in state.additions],
     }
 
 
-def _step_json(step: Step) -> Json:
+def _step_json(step: Step, numbers: Mapping[Addition, int]) -> Json:
     what, state = step
-    return {"what": what, **_state_json(state)}
+    return {"what": what, **_state_json(state, numbers)}
 
 
 def _review_json(review: Review) -> Json:
@@ -380,7 +379,7 @@ def _files(description: Json) -> list[str]:
     """Return the names of all files that a description speaks of."""
     heads = [description["head"], *(model["head"] for model in description["models"])]
     splits = description["splits"].values()
-    names = [saved[kind] for saved in splits for kind in ("arrays", "images")]
+    names = [saved[kind] for saved in (*splits, *description["additions"]) for kind in ("arrays", "images")]
     return [name for name in [*names, *heads] if name is not None]
 
 
@@ -424,10 +423,7 @@ def _damage_in(folder: Path) -> Iterator[None]:
 
 
 def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
-    splits = {
-        name: _split(name, saved, folder, given, description.get("gathered", 0) if name == "train" else 0)
-        for name, saved in description["splits"].items()
-    }
+    splits = {name: _split(name, saved, folder, given) for name, saved in description["splits"].items()}
     group_names = description["group_names"]
     return Dataset(
         description["dataset"],
@@ -439,31 +435,33 @@ def _dataset(description: Json, folder: Path, given: Dataset | None) -> Dataset:
     )
 
 
-def _split(name: str, saved: Json, folder: Path, given: Dataset | None, gathered: int) -> Split:
+def _split(name: str, saved: Json, folder: Path, given: Dataset | None) -> Split:
     arrays = read_arrays(folder / saved["arrays"])
     images, masks = (
-        (_saved_images(saved, folder, gathered), None)
-        if given is None
-        else _given_images(name, saved, arrays, given, folder, gathered)
+        (_saved_images(saved, folder), None) if given is None else _given_images(name, saved, arrays, given)
     )
     unreadable = tuple(UnreadableImage(**image) for image in saved["unreadable"])
     return Split(name, images=images, masks=masks, unreadable=unreadable, **arrays)
 
 
-def _saved_images(saved: Json, folder: Path, gathered: int) -> ImageSequence | None:
+def _saved_images(saved: Json, folder: Path) -> ImageSequence | None:
     if saved["images"] is None:
         return None
     content = _read_json(folder / saved["images"])
     paths = content["paths"]
-    if paths is None or None in paths[: len(paths) - gathered]:
-        return None
-    return ImageList([path or _not_saved for path in paths], content["names"])
+    return None if paths is None or None in paths else ImageList(paths, content["names"])
 
 
-def _gathered_images(saved: Json, folder: Path, count: int) -> ImageSequence:
-    content = _read_json(folder / saved["images"])
-    names = content["names"][-count:]
-    paths = content["paths"][-count:] if content["paths"] else [None] * count
+def _addition(folder: Path, saved: Json) -> Addition:
+    arrays = read_arrays(folder / saved["arrays"], only=("labels", "embeddings"))
+    images = None if saved["images"] is None else _added_images(_read_json(folder / saved["images"]))
+    split = Split("train", images=images, **arrays)
+    return Addition(saved["pool"], tuple(saved["rows"]), tuple(saved["names"]), split)
+
+
+def _added_images(content: Json) -> ImageSequence:
+    names = content["names"]
+    paths = content["paths"] or [None] * len(names)
     return ImageList([path or _not_saved for path in paths], names)
 
 
@@ -472,7 +470,7 @@ def _not_saved() -> NoReturn:
 
 
 def _given_images(
-    name: str, saved: Json, arrays: Arrays, given: Dataset, folder: Path, gathered: int
+    name: str, saved: Json, arrays: Arrays, given: Dataset
 ) -> tuple[ImageSequence | None, ImageSequence | None]:
     """Return the images and the masks of what was saved, as far as they are known."""
     split = next((split for split in given.splits() if split.name == name), None)
@@ -482,15 +480,12 @@ def _given_images(
     kept = np.array(
         [row for row in range(len(split)) if split.images.name(row) not in left_out], dtype=np.int64
     )
-    if not np.array_equal(split.labels[kept], arrays["labels"][: len(arrays["labels"]) - gathered]):
+    if not np.array_equal(split.labels[kept], arrays["labels"]):
         raise SavedSessionError(
             f"The data set {given.name!r} is not the one that was saved: its {name} labels differ. "
             "Pass the same data set, or none.",
         )
-    own = split.images.take(kept)
-    if gathered:  # nobody knows where the thing is in what was gathered
-        return joined_images(own, _gathered_images(saved, folder, gathered)), None
-    return own, None if split.masks is None else split.masks.take(kept)
+    return split.images.take(kept), None if split.masks is None else split.masks.take(kept)
 
 
 def _encoder(description: Json, given: str | Encoder | None, device: str | None) -> Encoder:
@@ -529,15 +524,25 @@ def _annotations(saved: Iterable[Json], sharpened: _Sharpened) -> Annotations:
     )
 
 
-def _state(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> SessionState:
+@dataclass(frozen=True)
+class _Parts:
+    """What saved states refer to."""
+
+    models: Mapping[int, Retraining]  # by number
+    sharpened: _Sharpened
+    additions: Sequence[Addition]
+
+
+def _state(saved: Json, parts: _Parts) -> SessionState:
     number = saved["model"]
-    annotations = _annotations(saved["annotations"], sharpened)
+    annotations = _annotations(saved["annotations"], parts.sharpened)
     judgements = tuple(Judgement(**one) for one in saved.get("judgements", ()))
-    return SessionState(annotations, None if number is None else models[number], judgements)
+    additions = tuple(parts.additions[place] for place in saved.get("additions", ()))
+    return SessionState(annotations, None if number is None else parts.models[number], judgements, additions)
 
 
-def _step(saved: Json, models: Mapping[int, Retraining], sharpened: _Sharpened) -> Step:
-    return saved["what"], _state(saved, models, sharpened)
+def _step(saved: Json, parts: _Parts) -> Step:
+    return saved["what"], _state(saved, parts)
 
 
 def _phrase_score(tried: Json) -> PhraseScore:

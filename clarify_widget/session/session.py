@@ -44,7 +44,7 @@ from clarify_widget.session.results import (
     PhraseScore,
     PhraseSplit,
 )
-from clarify_widget.session.reviewing import Review
+from clarify_widget.session.reviewing import Addition, Review
 from clarify_widget.session.scoring import score_phrase
 from clarify_widget.session.sharpening import sharpen_phrase
 from clarify_widget.session.sides import Sides, sides_of
@@ -182,7 +182,7 @@ class Session:
         self._standardised: StandardisedFeatures | None = None
         self._subscribers: list[Callable[[Event], None]] = []
         self._reviews: dict[str, Review] = {}  # by key of the pool
-        self._gathered = 0
+        self._own_training: Split | None = None  # where images of pools were added to it
         self._folder: Path | None = None  # the saved session that this one goes on from
         self._autosave: Autosave | None = None
 
@@ -241,7 +241,14 @@ class Session:
     @property
     def gathered(self) -> int:
         """How many of the training images, the last ones, were added from pools; see `pool`."""
-        return self._gathered
+        return sum(len(addition.rows) for addition in self._steps.now.additions)
+
+    @property
+    def dataset_alone(self) -> Dataset:
+        """The data set without what was added from pools."""
+        if self._own_training is None:
+            return self.dataset
+        return replace(self.dataset, train=self._own_training)
 
     @property
     def reviews(self) -> tuple[Review, ...]:
@@ -744,29 +751,36 @@ class Session:
         """Change what was decided of a pool; a `Gathering` knows how."""
         with self.lock:
             self._reviews = {**self._reviews, pool: change(self.review_of(pool))}
+            self._steps.forget_additions_taken_back()
         self._notify("reviewed")
 
-    def extend_training(self, more: Split, review: Review) -> None:
+    def extend_training(self, addition: Addition) -> None:
         """Add images to the training set; `Gathering.add` makes them of what was accepted.
 
-        Parameters
-        ----------
-        more
-            The images with their labels.
-        review
-            What was decided of their pool, and that they were added.
+        Raises
+        ------
+        DataError
+            As `Gathering.add`.
         """
         with self.lock:
             self._require_fit()
-            self._extend(more)
-            self._reviews = {**self._reviews, review.pool: review}
+            additions = (*self._steps.now.additions, addition)
+            self._train_on(additions)
+            self._take(str(addition), additions=additions)
         self._notify("gathered")
 
-    def _extend(self, more: Split) -> None:
+    def _train_on(self, additions: tuple[Addition, ...]) -> None:
+        """Let the training set be its own images and these, and forget what was known of another one."""
         from clarify_widget.session.gathering import with_more_training
 
-        self.dataset = with_more_training(self.dataset, more)
-        self._gathered += len(more)
+        alone = self.dataset_alone
+        if additions:
+            train = with_more_training(alone.train, [addition.images for addition in additions])
+            self.dataset = replace(alone, train=train)
+            self._own_training = alone.train
+        else:
+            self.dataset, self._own_training = alone, None
+        self._reviews = {pool: review.with_added(additions) for pool, review in self._reviews.items()}
         self._phrases.forget_images()
         self._expectations.forget()
         self._similar = Memory(_SIMILARITIES_REMEMBERED)
@@ -1267,11 +1281,14 @@ class Session:
     def undo(self) -> str:
         """Take back the last step that changed something, and return what it was; empty when there is none.
 
-        Steps are keeping, removing and switching a phrase, judging an attribute, retraining, and returning to
-        a model.
+        Steps are keeping, removing and switching a phrase, judging an attribute, adding images of a pool,
+        retraining, and returning to a model.
         """
         with self.lock:
+            changes_training = self._steps.last_changed_training
             undone = self._steps.take_back()
+            if changes_training:
+                self._train_on(self._steps.now.additions)
         if undone:
             self._notify("undone")
         return undone
@@ -1279,7 +1296,10 @@ class Session:
     def redo(self) -> str:
         """Do again what was taken back last, and return what it was; empty when there is nothing."""
         with self.lock:
+            changes_training = self._steps.next_changes_training
             redone = self._steps.take_again()
+            if changes_training:
+                self._train_on(self._steps.now.additions)
         if redone:
             self._notify("redone")
         return redone
@@ -1594,25 +1614,16 @@ class Session:
         tried: Iterable[PhraseScore],
         steps: Steps,
         reviews: Iterable[Review],
-        gathered: int | Split,
     ) -> None:
-        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it.
-
-        Parameters
-        ----------
-        gathered
-            The training images that were added, or how many of those that there are.
-        """
+        """Put a fitted session where the one that a folder holds was; `load` and `autosave` use it."""
         with self.lock:
             self._require_fit()
-            if isinstance(gathered, int):
-                self._gathered = gathered
-            else:
-                self._extend(gathered)
             self._reviews = {review.pool: review for review in reviews}
             self._tried = Tried(tried)
             self._steps = steps
             self._folder = folder
+            if steps.now.additions:
+                self._train_on(steps.now.additions)
         self._notify("fitted")
 
     def report(self, path: str | Path) -> Path:

@@ -28,14 +28,14 @@ class PoolPanel:
         The pool under review.
     split
         Names its images in requests for images.
-    busy
-        Whether the session retrains or fine-tunes, when the training set must stay as it is.
+    require_idle
+        Raises ClarifyError while the training set must stay as it is; takes what to do after that.
     """
 
-    def __init__(self, gathering: Gathering, split: str, busy: Callable[[], bool]) -> None:
+    def __init__(self, gathering: Gathering, split: str, require_idle: Callable[[str], None]) -> None:
         self.gathering = gathering
         self.split = split
-        self._busy = busy
+        self._require_idle = require_idle
         self._found: Hits | None = None
         self._decided_then: frozenset[int] = frozenset()  # when the search was made
 
@@ -100,8 +100,5 @@ class PoolPanel:
         return {"undone": self.gathering.undo()}, []
 
     def _answer_add(self, _request: Request) -> Answer:
-        if self._busy():
-            raise ClarifyError(
-                "The session retrains or fine-tunes; wait until it has ended, or cancel it, then add."
-            )
+        self._require_idle("add")
         return {"added": self.gathering.add()}, []

@@ -257,11 +257,27 @@ class ClarifyWidget(anywidget.AnyWidget):
         )
 
     def undo(self) -> str:
-        """Take back the last step, and return what it was; empty when there is none; see `Session.undo`."""
+        """Take back the last step, and return what it was; empty when there is none; see `Session.undo`.
+
+        Raises
+        ------
+        ClarifyError
+            While something is trained, when the step added training images.
+        """
+        if self.session.steps.last_changed_training:
+            self._require_idle("undo")
         return self.session.undo()
 
     def redo(self) -> str:
-        """Do again what was taken back last, and return what it was; empty when there is nothing."""
+        """Do again what was taken back last, and return what it was; empty when there is nothing.
+
+        Raises
+        ------
+        ClarifyError
+            As `undo`.
+        """
+        if self.session.steps.next_changes_training:
+            self._require_idle("redo")
         return self.session.redo()
 
     def retrain(self, objective: str | None = None, *, wait: bool = False) -> Comparison | None:
@@ -338,7 +354,7 @@ class ClarifyWidget(anywidget.AnyWidget):
         if pool.session is not self.session:
             raise DataError("The pool is one of another session; open it with that of the widget.")
         with self.session.lock:
-            self._pool_panel = PoolPanel(pool, self._images.name_pool(pool), lambda: self._runs.busy)
+            self._pool_panel = PoolPanel(pool, self._images.name_pool(pool), self._require_idle)
             self._show_pool()
 
     def review_attributes(self, found: Discrepancies) -> None:
@@ -408,6 +424,13 @@ class ClarifyWidget(anywidget.AnyWidget):
 
         with self.session.lock:
             return self._begin(FinetuningTask(self.session, objective, settings, self._show_finetuning, done))
+
+    def _require_idle(self, to: str) -> None:
+        """Raise ClarifyError while the training set must stay as it is."""
+        if self._runs.busy:
+            raise ClarifyError(
+                f"The session retrains or fine-tunes; wait until it has ended, or cancel it, then {to}."
+            )
 
     def _begin(self, task: Task[ProgressT, ResultT]) -> Run[ProgressT, ResultT]:
         with self.hold_sync():
@@ -635,6 +658,7 @@ class ClarifyWidget(anywidget.AnyWidget):
                     self._publish(saved=presentation.saved_json(self.session.saved))
                     return
                 if event == "reviewed":
+                    self._publish(can_redo=self.session.redoable)
                     self._show_pool()
                     return
                 if event == "judged":

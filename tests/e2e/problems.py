@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from clarify_widget.encoders.base import Encoder
+    from clarify_widget.finetuning import FinetuneProgress, Losses, Settings
     from clarify_widget.session import Comparison
+    from clarify_widget.session.finetuning import Finetuning
     from clarify_widget.session.gathering import Gathering
 
 COLOURS = {"red": (198, 60, 52), "blue": (49, 98, 176)}
@@ -149,10 +151,37 @@ def waiting_session() -> WaitingSession:
     return session
 
 
-def few_birds(size: int = 200) -> Session:
+class WaitingBirds(Session):
+    """A session whose fine-tuning waits for `gate` in its sixth epoch, as `WaitingSession` does."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.gate = threading.Event()
+
+    def finetune(
+        self,
+        objective: Losses | None = None,
+        settings: Settings | None = None,
+        progress: Callable[[FinetuneProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        **others: Any,
+    ) -> Finetuning:
+        def report(step: FinetuneProgress) -> None:
+            if progress is None:
+                return
+            progress(step)
+            while step.epoch > 5 and not self.gate.wait(0.02) and not (cancelled and cancelled()):
+                progress(step)
+
+        return super().finetune(objective, settings, report, cancelled, **others)
+
+
+def waiting_birds(size: int = 200) -> WaitingBirds:
     """Some drawn birds under the demo encoder, so that an epoch of fine-tuning takes a moment."""
     birds = shorebirds()
     parts = {split.name: split.take(np.arange(size)) for split in birds.splits()}
-    session = Session(replace(birds, **parts))
+    session = WaitingBirds(replace(birds, **parts))
     session.fit()
+    session.annotate("water bird", "forest")
+    session.annotate("land bird", "water")
     return session

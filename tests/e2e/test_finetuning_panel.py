@@ -23,24 +23,10 @@ if TYPE_CHECKING:
 
 TALL: ViewportSize = {"width": 1400, "height": 3000}
 SOURCE = """
-import threading
 import clarify_widget as cw
-from tests.e2e.problems import few_birds
+from tests.e2e.problems import waiting_birds
 
-gate = threading.Event()
-session = few_birds()
-finetune = session.finetune
-
-def waits_after_five_epochs(objective, settings, progress, cancelled, **others):
-    def report(step):
-        progress(step)
-        while step.epoch > 5 and not gate.wait(0.02) and not cancelled():
-            progress(step)
-    return finetune(objective, settings, report, cancelled, **others)
-
-session.finetune = waits_after_five_epochs
-session.annotate("water bird", "forest")
-session.annotate("land bird", "water")
+session = waiting_birds()
 widget = cw.ClarifyWidget(session)
 widget
 """
@@ -117,7 +103,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
 
     # It ends: in this notebook's words.
-    notebook.ask("gate.set()")
+    notebook.ask("session.gate.set()")
     expect(panel.get("finetuning-result")).to_be_visible()
     expect(retrain).to_be_enabled()
     expect(panel.get("finetuning-done")).to_contain_text("Fine-tuned against “forest”, “water”.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.finetuning_page import FinetuningPage
 from tests.e2e.lab import REPOSITORY, free_port, server
 from tests.e2e.pool_page import PoolPage
 from tests.e2e.widget_page import WidgetPage
@@ -57,8 +58,11 @@ def buttons(mo):
     count = mo.ui.run_button(label="count")
     gate = mo.ui.run_button(label="open the gate")
     wait = mo.ui.run_button(label="run a cell")
-    mo.hstack([anew, count, gate, wait])
-    return anew, count, gate, wait
+    birds = mo.ui.run_button(label="show birds")
+    end = mo.ui.run_button(label="let fine-tuning end")
+    go_on = mo.ui.run_button(label="go on in the new session")
+    mo.hstack([anew, count, gate, wait, birds, end, go_on])
+    return anew, birds, count, end, gate, go_on, wait
 
 
 @app.cell
@@ -100,6 +104,31 @@ def running(events, go, mo, session, time, wait):
     while not go.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     events.append("the cell ends")
+    return
+
+
+@app.cell
+def tuned(birds, cw, mo):
+    mo.stop(not birds.value)
+    from tests.e2e.problems import waiting_birds
+
+    bird_session = waiting_birds(100)
+    bird_widget = mo.ui.anywidget(cw.ClarifyWidget(bird_session))
+    bird_widget
+    return bird_session, bird_widget
+
+
+@app.cell
+def ending(bird_session, end, mo):
+    mo.stop(not end.value)
+    bird_session.gate.set()
+    return
+
+
+@app.cell
+def gone_on(bird_widget, cw, go_on, mo):
+    mo.stop(not go_on.value)
+    mo.ui.anywidget(cw.ClarifyWidget(bird_widget.finetuned.session))
     return
 
 
@@ -316,3 +345,30 @@ def test_a_pool_is_reviewed_in_marimo(notebook: Notebook, widget: WidgetPage, sc
     other.panel.screenshot(path=screenshots / "pool-marimo.png")
     other.get("pool-undo").click()
     panel.expect_row(1, first)
+
+
+# In the editor the page is the same, and each kernel would load torch anew.
+@pytest.mark.parametrize("served", ["run"], indirect=True)
+def test_an_encoder_is_fine_tuned_in_marimo_and_gone_on_with(notebook: Notebook, screenshots: Path) -> None:
+    WidgetPage(notebook.page, 1)  # both views of the first widget are there
+    notebook.press("show birds")
+    panel = FinetuningPage(notebook.page, 2)
+    retrain = panel.widget.get("retrain")
+    panel.open()
+    panel.get("finetune").click()
+    panel.expect_running()
+    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
+    expect(retrain).to_be_disabled()
+    panel.get("finetuning-cancel").click()
+    expect(panel.get("finetuning-message")).to_contain_text("as they were")
+    expect(retrain).to_be_enabled()
+
+    panel.get("finetune").click()
+    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
+    notebook.press("let fine-tuning end")
+    expect(panel.get("finetuning-done")).to_contain_text("Fine-tuned against “forest”, “water”.")
+    panel.panel.screenshot(path=screenshots / "finetuning-marimo.png")
+    notebook.press("go on in the new session")
+    next_widget = WidgetPage(notebook.page, 3)
+    expect(next_widget.root).to_contain_text("demo, fine-tuned")
+    next_widget.try_phrase("forest")

@@ -126,6 +126,14 @@ def test_a_pool_is_searched_reviewed_added_and_trained_on(
     again.get("pool-add").click()
     expect(again.get("pool-counts")).to_contain_text("4 added to the training data.")
     assert known(notebook)["training"] == 404
+
+    # That is a step like any other.
+    again.widget.get("undo").click()
+    expect(again.get("pool-counts")).to_have_text("Accepted 4 as square; rejected 1.")
+    assert known(notebook)["training"] == 400
+    again.widget.get("redo").click()
+    expect(again.get("pool-counts")).to_contain_text("4 added to the training data.")
+    assert known(notebook)["training"] == 404
     again.get("pool-retrain").click()
     expect(again.widget.get("comparison")).to_contain_text("ERM")
     assert json.loads(notebook.ask("print(json.dumps(session.retraining.comparison.objective))")) == "erm"

@@ -114,6 +114,32 @@ def test_each_engine_goes_on_from_what_the_other_cached(tmp_path):
     assert again.unreadable == ()
 
 
+class Deadly(Slow):
+    """An encoder that ends its process on dark images, each time."""
+
+    def encode_images(self, images):
+        if any(np.asarray(image).mean() < 128 for image in images):
+            with (self.workers / "deaths").open("a") as deaths:
+                deaths.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode_images(images)
+
+
+@pytest.mark.usefixtures("cluster", "small_shards")
+def test_block_that_always_ends_its_worker_is_one_error_that_names_its_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_data, "_ATTEMPTS", 2)
+    shades = [200] * 4 + [200, 0, 200, 200] + [200] * 3
+    images = ImageList(
+        [lambda shade=shade: PIL.Image.new("RGB", (4, 4), (shade,) * 3) for shade in shades],
+        [f"{row}.png" for row in range(len(shades))],
+    )
+    with pytest.raises(ClusterError, match=r"The 4 images from “4\.png” to “7\.png” have ended") as caught:
+        with_workers(images, [Deadly(0, tmp_path)], tmp_path / "cache")
+    assert "2 times" in str(caught.value)
+    assert (tmp_path / "deaths").read_text() == "xx"
+    assert not list((tmp_path / "cache").glob(".seen-by-*"))
+
+
 class Broken(Slow):
     def encode_images(self, images):
         return np.full((len(images), 3), np.nan)
@@ -173,7 +199,7 @@ def test_command_embeds_with_the_workers_of_a_cluster(cluster, photos, tmp_path)
 
 
 def test_machine_that_does_not_see_the_folder_says_so(tmp_path):
-    job = ray_data._Job(None, str(tmp_path), str(tmp_path / "not there"), str(tmp_path), None, None)
+    job = ray_data._Job(None, str(tmp_path), str(tmp_path / "not there"), 4, str(tmp_path), None, None)
     answer = ray_data._Worker(job)({"start": [0], "stop": [1]})
     with pytest.raises(CacheError, match=re.escape(f"does not see {tmp_path}. Give a cache folder on")):
         raise pickle.loads(answer["answer"][0])  # noqa: S301 - what the worker has just pickled

@@ -222,6 +222,99 @@ def test_what_was_added_is_not_taken_back(bare, pool_rows):
     assert pool.accepted == {1: "oval"}
 
 
+@pytest.fixture
+def added(session, pool_rows):
+    """A session with images, and its pool, of which two were added; 1,202 training images."""
+    pool = session.pool(pool_rows[0], images=[Image.new("RGB", (8, 8), (row, 0, 0)) for row in range(SIZE)])
+    pool.accept([1, 2], "oval")
+    pool.reject([3])
+    pool.add()
+    return session, pool
+
+
+def test_adding_is_a_step_that_is_taken_back_and_done_again(added):
+    session, pool = added
+    own = session.dataset_alone.train
+    assert (len(own), len(session.dataset.train), session.undoable) == (1200, 1202, "Add 2 training images")
+    before = session.dataset.train
+    assert session.undo() == "Add 2 training images"
+    assert session.dataset.train is own
+    assert own.groups is not None
+    assert (session.gathered, pool.accepted, pool.review.waiting) == (0, {1: "oval", 2: "oval"}, (1, 2))
+    assert session.redo() == "Add 2 training images"
+    np.testing.assert_array_equal(session.dataset.train.embeddings, before.embeddings)
+    np.testing.assert_array_equal(session.dataset.train.labels, before.labels)
+    assert session.dataset.train.groups is None
+    assert session.image(1201, "train").getpixel((0, 0)) == (2, 0, 0)
+    assert (session.gathered, pool.review.waiting) == (2, ())
+
+
+def test_steps_before_and_after_an_addition_keep_their_training_images(added, pool_rows):
+    session, pool = added
+    session.annotate("square", "red")
+    session.retrain()
+    pool.accept([4], "square")
+    assert pool.add() == 1
+    other = session.pool(pool_rows[0][::-1].copy(), images=[Image.new("RGB", (8, 8))] * SIZE)
+    other.accept([9], "oval")
+    other.add()
+    sizes = [len(session.dataset.train)]
+    while session.undo():
+        sizes.append(len(session.dataset.train))
+    assert sizes == [1204, 1203, 1202, 1202, 1202, 1200]
+    assert other.review.added == pool.review.added == frozenset()
+    while session.redo():
+        pass
+    assert (len(session.dataset.train), pool.review.added, other.review.added) == (1204, {1, 2, 4}, {9})
+
+
+def test_retraining_is_on_the_images_that_an_undo_leaves(added):
+    session, _ = added
+    session.retrain("erm")
+    with_added = session.retrained
+    sides = session.sides("oval", "red", 0.2).train
+    session.undo()
+    session.undo()
+    without = session.sides("oval", "red", 0.2).train
+    assert sides.having + sides.without == without.having + without.without + 2
+    session.retrain("erm")
+    np.testing.assert_allclose(session.retrained.weights, session.head.weights, atol=1e-6)
+    assert not np.allclose(session.retrained.weights, with_added.weights, atol=1e-6)
+
+
+def test_images_taken_out_of_training_can_be_decided_about_and_then_nothing_is_done_again(added):
+    session, pool = added
+    session.annotate("square", "red")
+    session.undo()
+    pool.reject([4])
+    assert session.redoable == "Keep “red”"
+    session.undo()
+    pool.reject([1])
+    assert (session.redoable, session.redo()) == ("", "")
+    assert pool.add() == 1
+    assert len(session.dataset.train) == 1201
+
+
+def test_additions_that_were_taken_back_are_saved_and_done_again(added, tmp_path):
+    session, pool = added
+    session.autosave(tmp_path / "kept")
+    session.annotate("square", "red")
+    session.undo()
+    session.undo()
+    loaded = Session.load(tmp_path / "kept", encoder=planted_encoder(), dataset=planted_dataset())
+    assert loaded.dataset.train.groups is not None
+    for again in (begun_again(tmp_path / "kept", images=True), loaded):
+        assert (len(again.dataset.train), again.redoable) == (1200, "Add 2 training images")
+        again.redo()
+        np.testing.assert_array_equal(again.dataset.train.labels[-2:], [1, 1])
+        assert again.redo() == "Keep “red”"
+        assert again.review_of(pool.pool.key).added == {1, 2}
+        assert again.undoable == "Keep “red”"
+    saved = [path.name for path in (tmp_path / "kept").iterdir()]
+    assert sum(name.startswith("added-") for name in saved) == 1
+    assert sum(name.startswith("train-") for name in saved) == 1
+
+
 def test_two_looks_at_one_pool_agree_and_another_pool_is_its_own(bare, pool_rows):
     rows = pool_rows[0]
     first, second, other = bare.pool(rows), bare.pool(rows.copy()), bare.pool(rows[::-1].copy())
@@ -294,3 +387,10 @@ def test_decisions_follow_images_whose_rows_have_moved(session, pool_rows):
     assert (later.accepted, later.rejected) == ({0: "oval"}, {1})
     later.reject([2])
     assert later.undo() == "reject 1 image"
+    assert later.add() == 1
+    session.undo()
+    assert later.review.waiting == (0,)
+    even_later = Gathering(session, Pool("photos", BlockIndex(rows[3:]), pictures.take(np.arange(3, SIZE))))
+    even_later.reject([7])
+    assert even_later.add() == 1
+    assert (even_later.review.added, later.review.added) == ({1}, {0})

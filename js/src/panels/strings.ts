@@ -7,7 +7,7 @@ export const strings = {
 
   finetuning: {
     about:
-      "Retraining corrects the last layer. This corrects the encoder instead: its projections of images and texts are trained so that the kept phrases no longer speak for a class. Every similarity is another one after that, so the result is a new session, and this one stays as it is.",
+      "Retraining corrects the last layer. This corrects the encoder instead: it trains the projections of images and texts until the kept phrases no longer speak for a class. That changes every similarity, so the result is a new session, and this one stays as it is.",
     uses: "It will use",
     usesNothing: "Keep a phrase first: it says what the encoder should no longer go by.",
     kept: (className: string, phrase: string) => `${className}: “${phrase}”`,
