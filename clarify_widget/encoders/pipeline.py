@@ -8,6 +8,7 @@ taken in blocks of as many as a shard of the cache has: a block is done when eve
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Check = Callable[["ImageModel", object, int], "FloatArray"]
 
 _OPENERS = min(8, os.cpu_count() or 1)
+_NICENESS = 5
 _MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
 _CPU_BATCH = 64
 _QUICK_SECONDS = 2.0  # of one core, for a batch
@@ -118,7 +120,7 @@ class Pass:
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of one block of images after the other, each in the caches by then."""
         with (
-            ThreadPoolExecutor(_OPENERS) as openers,
+            ThreadPoolExecutor(_OPENERS, initializer=_give_way) as openers,
             closing(self._ahead(openers)) as opened,
             _threads_of_torch_kept(),
         ):
@@ -356,6 +358,12 @@ def _find(cache: EmbeddingCache | None, identities: Sequence[str | None]) -> Seq
 
 def _result(opened: _Opened | Future[_Opened]) -> _Opened:
     return opened.result() if isinstance(opened, Future) else opened
+
+
+def _give_way() -> None:
+    """Have this thread run where the models leave room: the models are what is waited for."""
+    if sys.platform == "linux":  # where threads have a niceness each
+        os.nice(_NICENESS)
 
 
 def _timed(prepare: Callable[[], _Opened]) -> _Opened:
