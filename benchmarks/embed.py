@@ -1,21 +1,26 @@
 """Embedding JPEG files: the pipeline against the model's own ceiling and against a DataLoader.
 
 For each of two models, the bundled demo encoder and a vision transformer of the shape ViT-B-32 with random
-weights, three contenders see the same photographs, one after the other and twice, the best counting:
+weights, four contenders see the same photographs, one after the other and twice, the best counting:
 
 - "bare": the image tower alone over tensors that are ready in memory, in the pipeline's batch size;
-- "loader": a torch DataLoader over a data set that opens and preprocesses each file, as people write it,
-  with as many workers as there are cores or with none, whichever is quicker;
+- "opening": the pipeline's way from files to the model's input on all cores, without the model;
+- "loader": a torch DataLoader over a data set that opens and preprocesses each file with the model's own
+  transform, as torch's tutorials and open_clip's documentation write it, with as many workers as there are
+  cores or with none, whichever is quicker. Its options are torch's defaults, and so is the model's number of
+  threads; like the pipeline's its model is channels last;
 - "pipeline": `embed_to_cache` into a fresh folder, shards and digests included.
 
-The photographs are those of Waterbirds (CLARIFY_WATERBIRDS_DIR, or ../shared/waterbirds), else generated, in
-three sizes: as they are (160 pixels high), enlarged to the 500 pixels of ImageNet's, and to the 12 megapixels
-of a camera, both with a sensor's noise added, without which an enlarged file decodes too quickly.
-The peak memory of the pipeline is measured with two numbers of images, each in a process of its own. JPEG
-files much larger than the model's input are decoded at a part of their size; the least cosine between the
-rows of that and of decoding them whole is printed. The last line is the least of all ratios over what each
-should be (0.9x bare with ViT-B-32 and files as they are, 1.3x the loader with the demo encoder and files of
-every size): from 1 on, all is as it should be.
+As bare and opening each have all cores, the pipeline's time can hardly be less than the sum of theirs: what
+share of the model alone that would be is printed beside what it is. The photographs are those of Waterbirds
+(CLARIFY_WATERBIRDS_DIR, or ../shared/waterbirds), else generated, in three sizes: as they are (160 pixels
+high), enlarged to the 500 pixels of ImageNet's, and to the 12 megapixels of a camera, both with a sensor's
+noise added, without which an enlarged file decodes too quickly. The peak memory of the pipeline is measured
+with two numbers of images, each in a process of its own. JPEG files much larger than the model's input are
+decoded at a part of their size; the least cosine between the rows of that and of decoding them whole is
+printed. The last line is the least of all ratios over what each should be (0.9x bare with ViT-B-32 and files
+as they are, 1.3x the loader with the demo encoder and files of every size): from 1 on, all is as it should
+be.
 Run: `python benchmarks/embed.py`.
 """
 
@@ -28,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WIDTHS = {"as they are": None, "500 pixels": 500, "12 megapixels": 4000}
-IMAGES = {"demo": (512, 512, 64), "ViT-B-32": (64, 64, 32)}  # of each width
+IMAGES = {"demo": (2048, 512, 64), "ViT-B-32": (64, 64, 32)}  # of each width
+COMPARED = (256, 256, 32)  # of each width, decoded both ways
 SENSOR_NOISE = 4.0  # standard deviation, of 255
 REPEATS = 2
 BATCH = 64
@@ -129,6 +136,17 @@ def loader(encoder: OpenClipEncoder, paths: list[Path], workers: int) -> None:
             (rows / rows.norm(dim=-1, keepdim=True)).cpu().numpy()
 
 
+def opening(encoder: OpenClipEncoder, paths: list[Path]) -> None:
+    images, least_side = ImageList(paths), encoder.least_side
+    assert least_side is not None
+
+    def input_of(index: int) -> None:
+        encoder.input_of(images.reduced(index, least_side))
+
+    with ThreadPoolExecutor(os.cpu_count()) as openers:
+        list(openers.map(input_of, range(len(images))))
+
+
 def pipeline(encoder: OpenClipEncoder, paths: list[Path]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         embed_to_cache(ImageList(paths), [encoder], folder, batch_size=BATCH, progress=False)
@@ -150,6 +168,7 @@ def rates(kind: str, paths: list[Path]) -> dict[str, float]:
     bare(encoder, batches[:1])
     contenders: dict[str, Callable[[], None]] = {
         "bare": lambda: bare(encoder, batches),
+        "opening": lambda: opening(encoder, paths),
         "loader, no workers": lambda: loader(encoder, paths, 0),
         "loader, a worker a core": lambda: loader(encoder, paths, os.cpu_count() or 1),
         "pipeline": lambda: pipeline(encoder, paths),
@@ -166,10 +185,11 @@ def compared(kind: str, size: str, paths: list[Path]) -> tuple[float, float]:
     rate = rates(kind, paths)
     quickest = max(value for name, value in rate.items() if name.startswith("loader"))
     to_bare, to_loader = rate["pipeline"] / rate["bare"], rate["pipeline"] / quickest
+    most = rate["opening"] / (rate["opening"] + rate["bare"])
     print(
         f"{kind}, {size}: "
         + "; ".join(f"{name} {value:,.0f} images/s" for name, value in rate.items())
-        + f"; pipeline is {to_bare:.2f}x bare and {to_loader:.2f}x the loader"
+        + f"; pipeline is {to_bare:.2f}x bare, of {most:.2f}x at most, and {to_loader:.2f}x the loader"
     )
     return to_bare, to_loader
 
@@ -181,6 +201,18 @@ def least_cosine(paths: list[Path]) -> float:
     reduced = embed_images(encoder, images).embeddings
     whole = encoder.encode_images([images[row] for row in range(len(images))])
     return float((reduced * whole).sum(axis=1).min())
+
+
+def own_peak_megabytes() -> float:
+    """Return the most memory that this process has had.
+
+    Linux has `ru_maxrss` begin at what the process that started this one had, so it is asked elsewhere.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # macOS counts bytes
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
 
 
 def peak_megabytes(count: int) -> float:
@@ -196,16 +228,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.memory:
             pipeline(encoder_of("demo"), photographs(arguments.memory, Path(scratch)))
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            print(own_peak_megabytes())
             return
         ratios = {
             (kind, size): compared(kind, size, photographs(count, Path(scratch), width))
             for kind, counts in IMAGES.items()
             for (size, width), count in zip(WIDTHS.items(), counts, strict=True)
         }
-        for size, width in WIDTHS.items():
-            cosine = least_cosine(photographs(32, Path(scratch), width))
-            print(f"least cosine to rows of whole decoding, demo encoder, {size}: {cosine:.5f}")
+        for (size, width), count in zip(WIDTHS.items(), COMPARED, strict=True):
+            cosine = least_cosine(photographs(count, Path(scratch), width))
+            print(
+                f"least cosine of {count} rows to those of whole decoding, demo encoder, {size}: {cosine:.5f}"
+            )
     small, large = map(peak_megabytes, MEMORY_SIZES)
     print(
         f"peak memory: {small:,.0f} MB for {MEMORY_SIZES[0]:,} images, {large:,.0f} for {MEMORY_SIZES[1]:,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ import PIL.Image
 from clarify_widget.errors import EncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import torch
+    from torchvision.transforms import Resize
+
+_Step = Callable[[Any], Any]
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels of an image, which it may go beyond."""
@@ -41,23 +45,25 @@ class ImageInputs:
         self.preprocess = preprocess
         self._device = device
         self._geometry, self._normalise = _cut(preprocess)
+        self._quick_geometry = [_quicker(step) for step in self._geometry]
 
     @property
     def least_side(self) -> int | None:
         """How many pixels the shorter side must have left when decoding fewer is quicker; None for all."""
         from torchvision.transforms import Resize
 
-        sizes = [step.size for step in self._geometry if isinstance(step, Resize)]
-        if len(sizes) != 1:
-            return None
-        size = sizes[0]
-        return _MARGIN * (size if isinstance(size, int) else max(size))
+        steps = [step for step in self._geometry if isinstance(step, Resize)]
+        return _MARGIN * _longest(steps[0]) if len(steps) == 1 else None
 
     @property
     def description(self) -> str:
         """What tells this preprocessing from others."""
         without_addresses = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.preprocess))
-        return f"{without_addresses} decoded at {self.least_side} or more, on {self._device.type}"
+        resized = "by Pillow" if self._quick_geometry == self._geometry else "by torch"
+        return (
+            f"{without_addresses} decoded at {self.least_side} or more, resized {resized}, "
+            f"on {self._device.type}"
+        )
 
     def seen_box(self, size: tuple[int, int]) -> Box:
         """Return the box of an image of this (width, height) that the model sees.
@@ -86,11 +92,18 @@ class ImageInputs:
 
     def one(self, image: PIL.Image.Image) -> torch.Tensor:
         """Return one image: (H, W, 3) bytes, or (3, H, W) floats where the preprocessing cannot be cut."""
+        return self._after(self._geometry, image)
+
+    def one_quickly(self, image: PIL.Image.Image) -> torch.Tensor:
+        """Return the same in less time where this processor can; a few bytes are rounded otherwise."""
+        return self._after(self._quick_geometry, image)
+
+    def _after(self, geometry: Sequence[_Step], image: PIL.Image.Image) -> torch.Tensor:
         import torch
 
         if self._normalise is None:
             return self.preprocess(image)
-        for step in self._geometry:
+        for step in geometry:
             image = step(image)
         return torch.from_numpy(np.array(image))
 
@@ -160,7 +173,7 @@ def weights_digest(model: torch.nn.Module, *settings: str) -> str:
     return digest.hexdigest()
 
 
-def _cut(preprocess: Any) -> tuple[list[Callable[[Any], Any]], Callable[[Any], Any] | None]:
+def _cut(preprocess: Any) -> tuple[list[_Step], _Step | None]:
     """Return the steps before bytes become floats and the normalisation after, or neither."""
     from torchvision.transforms import Normalize
 
@@ -170,6 +183,56 @@ def _cut(preprocess: Any) -> tuple[list[Callable[[Any], Any]], Callable[[Any], A
     if type(steps[-2]).__name__ not in ("ToTensor", "MaybeToTensor"):
         return [], None
     return steps[:-2], Normalize(steps[-1].mean, steps[-1].std, inplace=True)
+
+
+class _Resize:
+    """torchvision's Resize of an RGB image to a smaller one, by torch's vector instructions for bytes.
+
+    It takes a third of Pillow's time. The filters are the same: in photographs a few bytes differ by 1 or 2,
+    and more do only where edges as sharp as noise's go beyond black or white.
+
+    Parameters
+    ----------
+    given
+        What is done to all other images.
+    """
+
+    def __init__(self, given: Resize) -> None:
+        self.given = given
+
+    def __call__(self, image: PIL.Image.Image) -> PIL.Image.Image:
+        """Return the image in the other size."""
+        import torch
+        from torchvision.transforms.v2.functional import resize
+
+        if image.mode != "RGB" or min(image.size) < _longest(self.given):
+            resized: PIL.Image.Image = self.given(image)
+            return resized
+        pixels = resize(
+            torch.from_numpy(np.array(image)).permute(2, 0, 1),
+            self.given.size,
+            interpolation=self.given.interpolation,
+            max_size=self.given.max_size,
+            antialias=True,  # as Pillow always does
+        )
+        return PIL.Image.fromarray(pixels.permute(1, 2, 0).numpy())
+
+
+def _longest(step: Resize) -> int:
+    return step.size if isinstance(step.size, int) else max(step.size)
+
+
+def _quicker(step: _Step) -> _Step:
+    """Return a step as it is done quickest on this processor."""
+    import torch
+    from torchvision.transforms import InterpolationMode, Resize
+
+    is_smooth = isinstance(step, Resize) and step.interpolation in (
+        InterpolationMode.BILINEAR,
+        InterpolationMode.BICUBIC,
+    )
+    has_instructions = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    return _Resize(step) if is_smooth and has_instructions else step
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:

@@ -115,7 +115,7 @@ class OpenClipEncoder:
 
     def pixels_of(self, images: Sequence[PIL.Image.Image]) -> torch.Tensor:
         """Return (len(images), 3, H, W) what the image tower is given, on the device."""
-        return self._inputs.batch([self.input_of(image) for image in images])
+        return self._inputs.batch([self._inputs.one(image) for image in images])
 
     def encode_images(self, images: Sequence[PIL.Image.Image]) -> FloatArray:
         """Return (len(images), dim) float32 unit rows of RGB images."""
@@ -125,12 +125,12 @@ class OpenClipEncoder:
             return np.empty((0, self.dim), dtype=np.float32)
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         with ThreadPoolExecutor(min(_MAX_DECODERS, os.cpu_count() or 1)) as decoders:
-            rows = [self.rows_of(list(decoders.map(self.input_of, batch))) for batch in batches]
+            rows = [self.rows_of(list(decoders.map(self._inputs.one, batch))) for batch in batches]
         return _numpy(torch.cat(rows))
 
     def input_of(self, image: PIL.Image.Image) -> torch.Tensor:
         """Return what the image tower needs of one RGB image."""
-        return self._inputs.one(image)
+        return self._inputs.one_quickly(image)
 
     def rows_of(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return (len(inputs), dim) float32 unit rows, on the device."""

@@ -8,6 +8,7 @@ taken in blocks of as many as a shard of the cache has: a block is done when eve
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 Check = Callable[["ImageModel", object, int], "FloatArray"]
 
 _OPENERS = min(8, os.cpu_count() or 1)
+_NICENESS = 5
 _MOST_PIXELS = 256 * 1024**2  # 768 MiB of RGB
 _CPU_BATCH = 64
+_QUICK_SECONDS = 2.0  # of one core, for a batch
 _GPU_BATCH = 256  # where it does not fit, half of it, and so on
 
 
@@ -117,7 +120,7 @@ class Pass:
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of one block of images after the other, each in the caches by then."""
         with (
-            ThreadPoolExecutor(_OPENERS) as openers,
+            ThreadPoolExecutor(_OPENERS, initializer=_give_way) as openers,
             closing(self._ahead(openers)) as opened,
             _threads_of_torch_kept(),
         ):
@@ -160,29 +163,44 @@ class Pass:
     def _answered(self, opened: Iterator[_Opened]) -> Iterator[tuple[list[_Opened], list[_Answers]]]:
         """Yield batches with the models' answers, one late: a GPU works on the next one meanwhile."""
         before = None
+        seconds = 0.0  # of the batch before
         for turn, batch in enumerate(self._batched(opened)):
-            began = time.thread_time()
-            now = batch, [self._ask(number, batch) for number in range(len(self._models))]
-            if turn == 1:  # the first one warms the models up
-                self._share_cores(sum(one.seconds for one in batch), time.thread_time() - began)
+            began = time.perf_counter()
+            if turn == 1 and self._should_share_cores(seconds):
+                now = batch, self._answers_sharing_cores(batch)
+            else:
+                now = batch, self._answers(batch)
+            seconds = time.perf_counter() - began
             if before is not None:
                 yield before
             before = now
         if before is not None:
             yield before
 
-    def _share_cores(self, opening: float, asking: float) -> None:
-        """Leave the models on a CPU the cores that opening images does not need; more would wait by spinning.
+    def _should_share_cores(self, seconds: float) -> bool:
+        """Tell by the time of the first batch: a slow model needs all cores, whatever the images are."""
+        import torch
 
-        Both are seconds of a processor for one batch, of the opening threads and of this one.
+        return seconds * torch.get_num_threads() < _QUICK_SECONDS and not any(map(_is_on_gpu, self._models))
+
+    def _answers_sharing_cores(self, batch: Sequence[_Opened]) -> list[_Answers]:
+        """Ask on one core, and leave the models the cores that opening images does not need from then on.
+
+        More threads of torch than there are free cores wait for each other by spinning: it takes cores from
+        the threads that open images, and would be measured as work, which that of one thread alone is not.
         """
         import torch
 
-        if any(map(_is_on_gpu, self._models)):
-            return
         cores = torch.get_num_threads()
-        working = asking * cores
+        torch.set_num_threads(1)
+        began = time.thread_time()
+        answers = self._answers(batch)
+        working, opening = time.thread_time() - began, sum(one.seconds for one in batch)
         torch.set_num_threads(max(1, round(cores * working / (working + opening))))
+        return answers
+
+    def _answers(self, batch: Sequence[_Opened]) -> list[_Answers]:
+        return [self._ask(number, batch) for number in range(len(self._models))]
 
     def _batched(self, opened: Iterator[_Opened]) -> Iterator[list[_Opened]]:
         """Group images in batches that stay inside one block and hold no more pixels than need be."""
@@ -340,6 +358,12 @@ def _find(cache: EmbeddingCache | None, identities: Sequence[str | None]) -> Seq
 
 def _result(opened: _Opened | Future[_Opened]) -> _Opened:
     return opened.result() if isinstance(opened, Future) else opened
+
+
+def _give_way() -> None:
+    """Have this thread run where the models leave room: the models are what is waited for."""
+    if sys.platform == "linux":  # where threads have a niceness each
+        os.nice(_NICENESS)
 
 
 def _timed(prepare: Callable[[], _Opened]) -> _Opened:

@@ -122,6 +122,20 @@ def test_exif_orientation_is_undone(tmp_path, orientation):
     assert np.abs(np.asarray(opened, int) - np.asarray(upright, int)).mean() < 10
 
 
+def test_an_image_of_the_callers_own_is_left_as_it_is():
+    camera = two_tone((64, 32))
+    camera.getexif()[0x0112] = 6
+    opened = open_image(camera)
+    opened.paste("red", (0, 0, *opened.size))
+    assert opened.size == (32, 64)
+    assert camera.size == (64, 32)
+    assert camera.getexif()[0x0112] == 6
+    assert np.array_equal(np.asarray(camera), np.asarray(two_tone((64, 32))))
+    plain = two_tone((64, 32))
+    open_image(plain).paste("red", (0, 0, 64, 32))
+    assert np.array_equal(np.asarray(plain), np.asarray(two_tone((64, 32))))
+
+
 def test_damaged_exif_does_not_cost_the_image():
     data = encoded(two_tone((32, 32)), "jpeg", exif=b"Exif\x00\x00MM\x00*\x00\x00\xff\xff\x00garbage")
     with warnings.catch_warnings():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +61,6 @@ def test_unreadable_images_are_listed_and_the_others_kept(broken, batch_size):
 
 
 def test_torch_tensors_are_taken_from_an_encoder():
-    torch = pytest.importorskip("torch")
     encoder = Answers(lambda count: torch.ones((count, 2), requires_grad=True))
     assert np.allclose(embed_phrase(encoder, "red"), np.sqrt(0.5))
 
@@ -135,3 +137,49 @@ def test_large_images_reach_the_encoder_in_smaller_batches(monkeypatch):
 
     embed_images(Answers(answer), ImageList([PIL.Image.new("RGB", (25, 25))] * 7), batch_size=6)
     assert batches == [2, 2, 2, 1]
+
+
+class Counting:
+    """A quick model, and slow to make inputs for, that counts the threads that it may use."""
+
+    name = "counting"
+    dim = 2
+
+    def __init__(self):
+        self.threads = []
+
+    def input_of(self, image):
+        began = time.thread_time()
+        while time.thread_time() - began < 0.005:
+            pass
+        return image
+
+    def rows_of(self, inputs):
+        self.threads.append(torch.get_num_threads())
+        return np.ones((len(inputs), 2))
+
+
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def embed_counting(count):
+    model = Counting()
+    embed_images(model, ImageList([PIL.Image.new("RGB", (4, 4))] * count), batch_size=4)
+    assert torch.get_num_threads() == 4
+    return model.threads
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_a_quick_model_leaves_the_cores_to_opening_images():
+    assert embed_counting(16) == [4, 1, 1, 1]
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_a_slow_model_keeps_the_cores(monkeypatch):
+    monkeypatch.setattr(pipeline, "_QUICK_SECONDS", 0.0)
+    assert embed_counting(16) == [4, 4, 4, 4]
