@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from finetuning import GAINS_IN, METHODS, STORIES, Story, towers_of, tune
+from finetuning import EQUATIONS, FIRST_SEED, GAINS_IN, METHODS, STORIES, Story, towers_of, tune
 from reproduction.page import markdown_table, write_block
 
 from clarify_widget.evaluation import mean_interval
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clarify_widget.evaluation.explain import Alignment
     from clarify_widget.finetuning import FineTuned
 
-SHOWN = tuple(name for name in METHODS if "Eq. 2-5" not in name)
+SHOWN = tuple(name for name, objective in METHODS.items() if objective not in EQUATIONS)
 HEAD = ("method", "worst group (%)", "AIoU", "AIoU, group of the worst accuracy", "pointing (%)")
 
 
@@ -86,10 +86,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stories", nargs="+", choices=STORIES, default=GAINS_IN)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--page", type=Path, help="page to put the tables into, such as docs/attributes.md")
     arguments = parser.parse_args()
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for name in arguments.stories:
-        body = table([looked_at(STORIES[name], seed) for seed in range(arguments.seeds)])
+        body = table([looked_at(STORIES[name], seed) for seed in seeds])
         print(f"\n{name}\n{body}")
         if arguments.page is not None:
             write_block(arguments.page, f"explanation: {name}", body)

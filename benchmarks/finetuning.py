@@ -29,6 +29,7 @@ from clarify_widget.finetuning import (
     SPURIOUS_IMAGE,
     SPURIOUS_LANGUAGE,
     CachedTowers,
+    Losses,
     cache_towers,
     finetune,
     pretrained,
@@ -47,6 +48,7 @@ TIMED_IMAGES = 5000
 FIRST_SEED = 10  # those below were looked at while the weights for the demo encoder were chosen
 PLAIN = "fine-tuned CLIP"
 OURS = "L_lc + L_vc + L_ls"
+AT_TEMPERATURE_1 = Losses(vc=1, lc=30, ls=200, temperature=1)
 
 METHODS: dict[str, Objective | None] = {
     "pre-trained CLIP": None,
@@ -54,6 +56,7 @@ METHODS: dict[str, Objective | None] = {
     "ERM": "erm",
     "group DRO (true groups)": "group_dro",
     OURS: DRAWN_SPURIOUS_LANGUAGE,
+    "L_lc + L_vc + L_ls, Eq. 2-5, temperature 1": AT_TEMPERATURE_1,
     "L_lc + L_vc + L_ls, Eq. 2-5, all weights 1": SPURIOUS_LANGUAGE,
     "L_lc + L_vc + L_vs, Eq. 2-5, all weights 1 (true groups)": SPURIOUS_IMAGE,
 }

@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ _IMAGES_AT_ONCE = 1024
 _PROMPTS_A_STEP = 2048
 _FEWEST_TEMPLATES = 2  # L_lc compares prompts of one class
 _GROUP_STEP = 0.01  # eta_q of group DRO, as published with it
+_HIGHEST_LOG_SCALE = math.log(100)  # of CLIP's training, which is unsteady above
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class FineTuned:
         What was minimised, in words; "pre-trained" where nothing was.
     image, text
         The projections.
+    log_scale
+        The logarithm of what cosines are multiplied by, 1 / temperature.
     history
         Validation after every epoch.
     best_epoch
@@ -104,6 +107,7 @@ class FineTuned:
     objective: str
     image: nn.Module
     text: nn.Module
+    log_scale: Tensor
     history: tuple[Epoch, ...] = ()
     best_epoch: int = 0
 
@@ -111,7 +115,7 @@ class FineTuned:
     def encoder(self) -> OpenClipEncoder:
         """The whole model, for `Session`, for `encoder.save(folder)`, or as `encoder.model` for open_clip."""
         before = self.towers.encoder
-        model = with_projections(before.model, self.image, self.text)
+        model = with_projections(before.model, self.image, self.text, self.log_scale)
         digest = weights_digest(torch.nn.ModuleList([self.image, self.text]))[:8]
         return before.with_model(model, name=f"{before.name}, fine-tuned {digest}")
 
@@ -162,8 +166,7 @@ class FineTuned:
 
     def head(self) -> LinearHead:
         """Return the zero-shot classifier as a head on the encoder's embeddings."""
-        logit_scale = float(self.towers.encoder.model.logit_scale.detach().exp())
-        weights = logit_scale * self.prototypes.T.astype(np.float64)
+        weights = math.exp(float(self.log_scale)) * self.prototypes.T.astype(np.float64)
         width, classes = weights.shape
         report = FitReport(math.nan, math.nan, None, self.best_epoch, self.stopped_because)
         return LinearHead(
@@ -179,7 +182,13 @@ class FineTuned:
 def pretrained(towers: CachedTowers) -> FineTuned:
     """Return the model as it came, which classifies zero-shot: the baseline of all fine-tunings."""
     model = towers.encoder.model
-    return FineTuned(towers, "pre-trained", image_projection(model), text_projection(model))
+    return FineTuned(
+        towers,
+        "pre-trained",
+        image_projection(model),
+        text_projection(model),
+        model.logit_scale.detach().float().clone(),
+    )
 
 
 def finetune(
@@ -270,13 +279,18 @@ class _Training:
             raise DataError("The released L_vs needs shown=, which attribute each training image shows.")
 
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.temperature = 1 / towers.encoder.model.logit_scale.detach().exp().float()
+        self.log_scale = _log_scale(settings, towers).requires_grad_(settings.train_temperature)
         self.image = image_projection(towers.encoder.model).to(device)
         self.text = text_projection(towers.encoder.model).to(device)
         self.text.requires_grad_(settings.text_projection)
         trained = [*self.image.parameters(), *(self.text.parameters() if settings.text_projection else ())]
+        of_projections: dict[str, Any] = {"params": trained}
+        of_temperature: dict[str, Any] = {
+            "params": [self.log_scale] if settings.train_temperature else [],
+            "weight_decay": 0.0,
+        }
         self.optimiser = torch.optim.SGD(
-            trained,
+            [of_projections, of_temperature],
             lr=settings.learning_rate,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
@@ -284,6 +298,11 @@ class _Training:
         if self.groups is not None:
             self.group_sizes = torch.bincount(self.groups)
             self.group_weights = (self.group_sizes > 0) / (self.group_sizes > 0).sum()
+
+    @property
+    def temperature(self) -> Tensor:
+        """Tau, what cosines are divided by."""
+        return (-self.log_scale).exp()
 
     def run(
         self,
@@ -310,12 +329,16 @@ class _Training:
                 best, kept = history[-1], self._snapshot()
         return FineTuned(self.towers, str(self.objective), *kept, tuple(history), best.number)
 
-    def _snapshot(self) -> tuple[nn.Module, nn.Module]:
+    def _snapshot(self) -> tuple[nn.Module, nn.Module, Tensor]:
         image, text = copy.deepcopy((self.image, self.text))
-        return image.requires_grad_(requires_grad=False), text.requires_grad_(requires_grad=False)
+        return (
+            image.requires_grad_(requires_grad=False),
+            text.requires_grad_(requires_grad=False),
+            self.log_scale.detach().clone(),
+        )
 
     def _validate(self, number: int, loss: float) -> Epoch:
-        now = FineTuned(self.towers, "", self.image, self.text)
+        now = FineTuned(self.towers, "", self.image, self.text, self.log_scale)
         right = now.predictions("val") == self.towers.dataset.val.labels
         cells = self.val_cells
         worst = min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
@@ -349,6 +372,9 @@ class _Training:
                 f"Fine-tuning diverged at learning rate {self.settings.learning_rate}; give a lower one."
             )
         self.optimiser.step()
+        if self.settings.train_temperature:
+            with torch.no_grad():
+                self.log_scale.clamp_(max=_HIGHEST_LOG_SCALE)
         return value
 
     def _templates(self) -> Tensor:
@@ -388,7 +414,7 @@ class _Training:
     def _spurious_language(self, weights: Losses, classes: Tensor, attributes: Tensor) -> Tensor:
         if weights.variant == "released":
             return losses.released_spurious_language(classes.flatten(0, 1), attributes.flatten(0, 1))
-        return self._together(weights, *_with_groups(torch.cat([classes, attributes], dim=1)))
+        return losses.spurious_language(classes, attributes, weights.temperature or self.temperature)
 
     def _spurious_image(self, weights: Losses, batch: Tensor, images: Tensor, templates: Tensor) -> Tensor:
         if weights.variant == "released":
@@ -411,6 +437,12 @@ class _Training:
         raised = self.group_weights * (_GROUP_STEP * of_groups.detach()).exp()
         self.group_weights = raised / raised.sum()
         return self.group_weights @ of_groups
+
+
+def _log_scale(settings: Settings, towers: CachedTowers) -> Tensor:
+    """Return the logarithm of what cosines are multiplied by at the start, 1 / tau."""
+    own: Tensor = towers.encoder.model.logit_scale.detach().float().clone()
+    return own if settings.temperature is None else torch.full_like(own, -math.log(settings.temperature))
 
 
 def _prototypes(prompts: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 Yang et al., "Mitigating Spurious Correlations in Multi-modal Models during Fine-tuning" (ICML 2023), section
 3. One construct, CS, makes four of the five: it pulls the rows of a group together and pushes those of other
 groups away. L_vc and L_lc give it images and prompts with their classes, L_vs images with their groups, L_ls
-the prompts of classes and of attributes, each class and each attribute a group of its own.
+the prompts of classes and of attributes, which it sets apart from each other.
 
 The functions called `released_...` are what the authors' published code computes instead: cosines without a
 softmax and without a temperature.
@@ -40,7 +40,9 @@ def clip_loss(images: Tensor, texts: Tensor, temperature: Tensor | float) -> Ten
     return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
 
 
-def cross_group_similarity(rows: Tensor, groups: Tensor, temperature: Tensor | float) -> Tensor:
+def cross_group_similarity(
+    rows: Tensor, groups: Tensor, temperature: Tensor | float, sides: Tensor | None = None
+) -> Tensor:
     """Return CS: how little the rows are like those of their own group, beside all others.
 
     For every row i and every other row p of its group, minus the logarithm of e^(<i, p>/tau) over the sum of
@@ -56,6 +58,8 @@ def cross_group_similarity(rows: Tensor, groups: Tensor, temperature: Tensor | f
         (n,) whole numbers; for L_vc and L_lc classes, for L_vs and L_ls groups.
     temperature
         Tau, what cosines are divided by.
+    sides
+        (n,) whole numbers; other groups of the same side are left out of the sum. By default none is.
 
     Notes
     -----
@@ -63,6 +67,8 @@ def cross_group_similarity(rows: Tensor, groups: Tensor, temperature: Tensor | f
     """
     others = ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)
     same = (groups[:, None] == groups) & others
+    if sides is not None:
+        others = same | (sides[:, None] != sides)
     paired = same.any(dim=1)
     if not paired.any():
         return rows.sum() * 0
@@ -71,6 +77,32 @@ def cross_group_similarity(rows: Tensor, groups: Tensor, temperature: Tensor | f
     positives = same[paired]
     of_pairs = (totals - similarities).masked_fill(~positives, 0)
     return (of_pairs.sum(dim=1) / positives.sum(dim=1)).mean()
+
+
+def spurious_language(
+    class_prompts: Tensor, attribute_prompts: Tensor, temperature: Tensor | float
+) -> Tensor:
+    """Return L_ls: how little the prompts of a class are like each other, beside those of the attributes.
+
+    And the other way round. How classes differ from each other is left to L_lc, as in the published code: to
+    set "duck star" apart from "owl cross" as strongly as from "duck" would enlarge what duck and owl make of
+    their difference.
+
+    Parameters
+    ----------
+    class_prompts, attribute_prompts
+        (T, C, e) and (T, A, e) unit rows, one for each template and name.
+    temperature
+        Tau, what cosines are divided by.
+
+    Notes
+    -----
+    Yang et al. (2023), Eq. 5.
+    """
+    templates, classes, _ = class_prompts.shape
+    rows = torch.cat([class_prompts, attribute_prompts], dim=1)
+    groups = torch.arange(rows.shape[1], device=rows.device).repeat(templates)
+    return cross_group_similarity(rows.flatten(0, 1), groups, temperature, sides=groups >= classes)
 
 
 def released_group_contrast(rows: Tensor, groups: Tensor) -> Tensor:

@@ -136,8 +136,12 @@ def text_outputs(model: Any, tokens: Tensor) -> Tensor:
     return outputs
 
 
-def with_projections(model: Any, image: nn.Module, text: nn.Module) -> Any:
-    """Return the model with other projections; the towers' weights are shared, not copied."""
+def with_projections(model: Any, image: nn.Module, text: nn.Module, log_scale: Tensor) -> Any:
+    """Return the model with other projections; the towers' weights are shared, not copied.
+
+    Where the model has a bias of its logits, it is scaled as they are: the cosine that it takes for the
+    middle stays where it was.
+    """
     visual = _shallow_copy(model.visual)
     if isinstance(image, AttentionPooling):
         visual.attnpool = copy.deepcopy(image.pooling).requires_grad_(requires_grad=False)
@@ -146,6 +150,10 @@ def with_projections(model: Any, image: nn.Module, text: nn.Module) -> Any:
     projection = copy.deepcopy(text) if isinstance(text, nn.Linear) else _frozen(text.weight)
     projected = _with_text_projection(model, projection)
     projected.visual = visual
+    bias = getattr(model, "logit_bias", None)
+    if bias is not None:
+        projected.logit_bias = _frozen(bias * (log_scale - model.logit_scale).exp())
+    projected.logit_scale = _frozen(log_scale.to(model.logit_scale))
     return projected.eval()
 
 

@@ -94,6 +94,10 @@ class Settings:
     text_projection
         Whether the text projection is trained as well as the image projection. Without it L_lc and L_ls have
         nothing to change.
+    temperature
+        Tau at the start; None takes that of the model.
+    train_temperature
+        Whether tau is trained as well, as in CLIP's own training. It stays at 1/100 or above, as there.
     seed
         Of the order of images, and of the templates they are paired with.
 
@@ -109,6 +113,8 @@ class Settings:
     batch_size: int = 128
     epochs: int = 300
     text_projection: bool = True
+    temperature: float | None = None
+    train_temperature: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -121,17 +127,23 @@ class Settings:
             raise DataError(f"weight_decay must be at least 0; got {self.weight_decay}.")
         if self.batch_size < 2:
             raise DataError(f"batch_size must be at least 2, as images are compared; got {self.batch_size}.")
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise DataError(f"temperature must be above 0; got {self.temperature}.")
         if self.epochs < 1:
             raise DataError(f"epochs must be at least 1; got {self.epochs}.")
 
 
 PUBLISHED: Mapping[str, Settings] = MappingProxyType(
-    {"RN50": Settings(batch_size=128), "ViT-L-14-336": Settings(batch_size=32)}
+    {
+        "RN50": Settings(batch_size=128, temperature=0.07, train_temperature=True),
+        "ViT-L-14-336": Settings(batch_size=32, temperature=0.07, train_temperature=True),
+    }
 )
 """The settings of the code published with Yang et al. (2023). The paper prints learning rate and weight decay
-the other way round (section 5.4)."""
+the other way round (section 5.4). The temperature starts where CLIP's own training started, not where it
+ended."""
 
-DRAWN = Settings(learning_rate=1e-2, epochs=15)
+DRAWN = Settings(learning_rate=1e-3, epochs=20)
 """For the demo encoder: at the published learning rate hardly anything happens in so few epochs."""
-DRAWN_SPURIOUS_LANGUAGE = Losses(vc=1, lc=1, ls=100, variant="released")
+DRAWN_SPURIOUS_LANGUAGE = Losses(vc=1, lc=30, ls=100, variant="released")
 """L_lc + L_vc + L_ls for the demo encoder; docs/finetuning.md says what other weights give."""

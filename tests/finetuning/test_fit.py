@@ -23,6 +23,7 @@ from clarify_widget.finetuning import (
     Settings,
     cache_towers,
     finetune,
+    fit,
     pretrained,
 )
 from clarify_widget.methods.zero_shot import ZeroShotHead, imagenet_templates, prompt_embeddings
@@ -167,6 +168,46 @@ def test_tuned_encoder_can_be_tuned_again(towers, dataset):
     assert len(set(losses)) == 4
 
 
+def test_temperature_is_trained_from_where_it_is_told_and_goes_into_the_model(vit):
+    settings = Settings(learning_rate=0.1, batch_size=8, epochs=10, temperature=0.07)
+    fixed = run(vit, "erm", settings)
+    trained = run(vit, "erm", replace(settings, train_temperature=True))
+    assert fixed.log_scale.exp() == pytest.approx(1 / 0.07)
+    assert trained.best_epoch > 0
+    assert trained.log_scale.exp() != pytest.approx(1 / 0.07)
+    for tuned in (fixed, trained):
+        assert float(tuned.encoder.model.logit_scale) == pytest.approx(float(tuned.log_scale))
+        lengths = np.linalg.norm(tuned.head().weights, axis=0)
+        assert lengths == pytest.approx(float(tuned.log_scale.exp()))
+
+
+def test_one_step_of_the_temperature_is_gradient_descent_without_decay(vit, dataset):
+    settings = Settings(
+        learning_rate=0.05,
+        momentum=0,
+        weight_decay=0.5,
+        batch_size=30,
+        epochs=1,
+        temperature=0.1,
+        train_temperature=True,
+    )
+    training = fit._Training(vit, "erm", settings, groups=None, shown=None, val_cells=None)
+    training._step(torch.arange(30))
+    log_scale = torch.tensor(math.log(10), requires_grad=True)
+    before = pretrained(vit)
+    cosines = torch.from_numpy(before.embeddings("train") @ before.prototypes.T)
+    functional.cross_entropy(cosines * log_scale.exp(), torch.from_numpy(dataset.train.labels)).backward()
+    assert training.log_scale.item() == pytest.approx(math.log(10) - 0.05 * log_scale.grad.item(), rel=1e-5)
+
+
+def test_temperature_stays_at_a_hundredth_or_above(vit):
+    settings = replace(QUICK, temperature=0.01, train_temperature=True)
+    training = fit._Training(vit, "erm", settings, groups=None, shown=None, val_cells=None)
+    for _ in range(5):
+        training._step(torch.arange(30))
+        assert training.temperature.item() >= 0.01 - 1e-9
+
+
 def test_frozen_text_projection_stays_as_it_is(vit):
     tuned = run(vit, FINE_TUNED_CLIP, replace(QUICK, text_projection=False))
     assert torch.equal(tuned.text.weight, vit.encoder.model.text_projection)
@@ -206,6 +247,9 @@ def test_published_settings_are_those_of_the_code():
     rn50, vit = PUBLISHED["RN50"], PUBLISHED["ViT-L-14-336"]
     assert (rn50.learning_rate, rn50.momentum, rn50.weight_decay, rn50.epochs) == (1e-4, 0.9, 1e-5, 300)
     assert (rn50.batch_size, vit.batch_size) == (128, 32)
+    assert (
+        (rn50.temperature, rn50.train_temperature) == (vit.temperature, vit.train_temperature) == (0.07, True)
+    )
 
 
 def test_sum_of_losses_reads_as_people_write_it():
@@ -225,6 +269,7 @@ def test_sum_of_losses_reads_as_people_write_it():
         (lambda: Settings(weight_decay=-1), "weight_decay"),
         (lambda: Settings(batch_size=1), "batch_size must be at least 2"),
         (lambda: Settings(epochs=0), "epochs"),
+        (lambda: Settings(temperature=0), "temperature must be above 0"),
     ],
 )
 def test_settings_out_of_range_are_named(make, message):

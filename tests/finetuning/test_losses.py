@@ -16,6 +16,7 @@ from clarify_widget.finetuning.losses import (
     released_group_contrast,
     released_spurious_image,
     released_spurious_language,
+    spurious_language,
 )
 
 TEMPERATURES = st.floats(0.05, 2.0)
@@ -82,6 +83,41 @@ def test_cross_group_similarity_is_that_of_equations_2_to_5(problem):
     assert found.item() == pytest.approx(cross_similarity(rows, groups, tau), abs=1e-12)
 
 
+def equation_5(classes, attributes, tau):
+    means = []
+    for names, others in ((classes, attributes), (attributes, classes)):
+        for t in range(names.shape[0]):
+            for name in range(names.shape[1]):
+                row = names[t, name]
+                own = [names[s, name] for s in range(names.shape[0]) if s != t]
+                if own:
+                    total = sum(math.exp(row @ p / tau) for p in own)
+                    total += sum(math.exp(row @ q / tau) for q in others.reshape(-1, others.shape[2]))
+                    means.append(-np.mean([math.log(math.exp(row @ p / tau) / total) for p in own]))
+    return np.mean(means) if means else 0.0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), TEMPERATURES)
+def test_spurious_language_loss_is_equation_5_of_classes_against_attributes(seed, templates, n, m, tau):
+    classes = drawn_rows(seed, templates * n).reshape(templates, n, 4)
+    attributes = drawn_rows(seed + 1, templates * m).reshape(templates, m, 4)
+    found = spurious_language(*tensors(classes, attributes), tau)
+    assert found.item() == pytest.approx(equation_5(classes, attributes, tau), abs=1e-12)
+
+
+def test_spurious_language_loss_leaves_classes_where_they_are_to_each_other():
+    """Turning one class within what is at right angles to the attribute changes nothing."""
+    attribute, first, second, third = torch.eye(4)
+
+    def loss(other_class):
+        classes = torch.stack([first, other_class]).expand(3, 2, 4)
+        return spurious_language(classes, attribute.expand(3, 1, 4), 0.3)
+
+    torch.testing.assert_close(loss(second), loss(first))
+    torch.testing.assert_close(loss(second), loss((second + third) / math.sqrt(2)))
+
+
 @settings(deadline=None)
 @given(problems())
 def test_released_contrast_is_the_mean_cosine_apart_minus_that_together(problem):
@@ -132,6 +168,9 @@ def test_gradients_are_those_of_finite_differences():
     tau = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(clip_loss, (rows, texts, tau))
     assert torch.autograd.gradcheck(lambda r, t: cross_group_similarity(r, groups, t), (rows, tau))
+    assert torch.autograd.gradcheck(
+        lambda r, a, t: spurious_language(r.view(2, 3, 4), a.view(2, 3, 4), t), (rows, texts, tau)
+    )
     assert torch.autograd.gradcheck(lambda r: released_group_contrast(r, groups), (rows,))
     assert torch.autograd.gradcheck(released_spurious_language, (rows, texts))
     assert torch.autograd.gradcheck(

@@ -77,7 +77,7 @@ def test_model_with_other_projections_is_another_and_the_old_one_stays(encoder):
     image, text = image_projection(model), text_projection(model)
     for parameter in (*image.parameters(), *text.parameters()):
         parameter.add_(0.1 * torch.randn_like(parameter))
-    changed = with_projections(model, image, text)
+    changed = with_projections(model, image, text, model.logit_scale)
     expected = image(image_tower(model)(images))
     torch.testing.assert_close(
         changed.encode_image(images), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())
@@ -96,16 +96,25 @@ def test_model_with_other_projections_is_another_and_the_old_one_stays(encoder):
 
 def test_projections_of_a_model_with_frozen_ones_can_be_trained(encoder):
     model = encoder.model
-    again = with_projections(model, image_projection(model), text_projection(model))
+    again = with_projections(model, image_projection(model), text_projection(model), model.logit_scale)
     for projection in (image_projection(again), text_projection(again)):
         assert all(parameter.requires_grad for parameter in projection.parameters())
 
 
 def test_towers_are_shared_with_the_model_and_not_copied():
     model = tiny_encoder("resnet").model
-    changed = with_projections(model, image_projection(model), text_projection(model))
+    changed = with_projections(model, image_projection(model), text_projection(model), model.logit_scale)
     assert changed.visual.layer1[0].conv1.weight is model.visual.layer1[0].conv1.weight
     assert changed.visual.attnpool.q_proj.weight is not model.visual.attnpool.q_proj.weight
+
+
+def test_another_temperature_leaves_the_middle_of_the_logits_where_it_was():
+    model = encoders.load("demo").model
+    changed = with_projections(model, image_projection(model), text_projection(model), torch.tensor(2.0))
+    assert float(changed.logit_scale) == 2
+    torch.testing.assert_close(
+        changed.logit_bias / changed.logit_scale.exp(), model.logit_bias / model.logit_scale.exp()
+    )
 
 
 def test_model_without_a_projection_is_refused_with_its_name():

@@ -88,5 +88,7 @@ def test_finetuning_mitigates_what_two_words_name(tmp_path):
         for name in ("fine-tuned CLIP", r"L_lc \+ L_vc \+ L_ls")
     )
     assert ours > plain + 15
-    assert "Worst group on test" in printed
+    of_session = re.findall(r"Worst group on test: (\S+)% → (\S+)%", printed)
+    assert len(of_session) == 2  # retrained, and fine-tuned
+    assert all(float(after) > float(before) + 20 for before, after in of_session)
     assert (tmp_path / "outputs" / "tuned" / "open_clip_config.json").exists()
