@@ -178,7 +178,8 @@ class LinearModel:
             scored = self._score(rows, part, weights, offsets, curvature=curvature)
             share = image_weights[:, part].T
             values += (scored.losses * share).sum(dim=0)
-            self._pull_back(sums, rows, part, scored.residuals, share)
+            weighted = scored.residuals.mul_(share[:, :, None].to(scored.residuals.dtype))
+            self._pull_back(sums, rows, part, weighted.reshape(len(rows), -1))
             if counts is not None and scored.curvatures is not None:
                 counts[part] = (scored.curvatures * share).mean(dim=1)
         self.together.sum(values, sums)
@@ -227,9 +228,8 @@ class LinearModel:
             share = image_weights[:, part].T
             values += (scored.losses * share).sum(dim=0)
             residuals[part] = scored.residuals[:, :, 0]
-            class_one = truth[part].expand(-1, count)
-            columns = torch.cat([residuals[part], torch.ones_like(share), class_one], dim=1)
-            self._pull_back(sums, rows, part, columns[:, :, None], share.repeat(1, 3))
+            weighted = torch.cat([residuals[part] * share, share, truth[part] * share], dim=1)
+            self._pull_back(sums, rows, part, weighted)
         self.together.sum(values, sums)
         gradients, all_rows, class_one_rows = self._by_parameters(sums).reshape(3, count, -1)
         keep, common = self._mixture(image_weights, gradients)
@@ -275,7 +275,8 @@ class LinearModel:
             entropies += (torch.special.entr(shares).sum(dim=2) * image_share).sum(dim=0)
             true_class = self._labels[part, None, None].expand(-1, len(parameters), 1)
             shares.scatter_add_(2, true_class, torch.full_like(true_class, -1, dtype=shares.dtype))
-            self._pull_back(sums, rows, part, shares[:, :, -self.columns :], image_share)
+            weighted = shares[:, :, -self.columns :].mul_(image_share[:, :, None].to(shares.dtype))
+            self._pull_back(sums, rows, part, weighted.reshape(len(rows), -1))
         self.together.sum(entropies, sums)
         pulled = self._by_parameters(sums)[:, : -self.columns]
         return entropies - pulled.square().sum(dim=1) / (2 * self.strength)
@@ -404,19 +405,12 @@ class LinearModel:
 
         return torch.zeros((self.width + 1, count * self.columns), dtype=torch.float64, device=self.device)
 
-    def _pull_back(
-        self,
-        sums: torch.Tensor,
-        rows: torch.Tensor,
-        part: slice,
-        residuals: torch.Tensor,  # (b, K, columns), changed
-        share: torch.Tensor,  # (b, K) of the images
-    ) -> None:
-        flat = residuals.mul_(share[:, :, None].to(residuals.dtype)).reshape(len(rows), -1)
-        sums[-1] += flat.sum(dim=0, dtype=sums.dtype)
+    def _pull_back(self, sums: torch.Tensor, rows: torch.Tensor, part: slice, weighted: torch.Tensor) -> None:
+        """Add one block's rows to sums, times its weighted residuals (b, K * columns), which are changed."""
+        sums[-1] += weighted.sum(dim=0, dtype=sums.dtype)
         if not self._standardised:
-            flat.mul_(self._inverse_length[part, None].to(flat.dtype))
-        sums[:-1] += times(rows.T, flat.to(rows.dtype))
+            weighted.mul_(self._inverse_length[part, None].to(weighted.dtype))
+        sums[:-1] += times(rows.T, weighted.to(rows.dtype))
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""

@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from clarify_widget.training.products import add_squares, cholesky, times
+from clarify_widget.training.products import (
+    COARSE,
+    add_coarse_squares,
+    add_squares,
+    cholesky,
+    coarse_is_quick,
+    times,
+)
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from clarify_widget.arrays import BoolArray, Float64Array, IntArray
@@ -133,11 +142,32 @@ def estimate(model: LinearModel, curvature: torch.Tensor, *, rough: bool = False
         products = rows.new_zeros((len(rows), len(rows)))
         add_squares(products, rows.T)
         return LowRank(rows, _factor(products, strength), strength, model.columns)
+    # Where every direction gets more than rounding takes, few digits do.
+    coarse = strength > COARSE * float(counts.sum()) and coarse_is_quick(roots)
+    if model.together.decides(coarse):
+        hessian = _hessian(model, chosen, roots, add_coarse_squares)
+        hessian.diagonal().add_(strength)
+        factor, failed = cholesky(hessian)
+        if not model.together.decides(failed):
+            return DenseFactor(factor, model.columns)
+    return DenseFactor(_factor(_hessian(model, chosen, roots, add_squares), strength), model.columns)
+
+
+def _hessian(
+    model: LinearModel,
+    chosen: torch.Tensor,
+    roots: torch.Tensor,
+    add: Callable[[torch.Tensor, torch.Tensor], None],
+) -> torch.Tensor:
+    """Return the lower triangle of the sum of h_i * (row_i, 1)^T (row_i, 1) over the rows of all."""
+    import torch
+
+    size = model.width + 1
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for block in blocks(len(chosen), size, BLOCK_NUMBERS):
-        add_squares(hessian, _weighted_rows(model, chosen[block], roots[block]))
+        add(hessian, _weighted_rows(model, chosen[block], roots[block]))
     model.together.sum(hessian)
-    return DenseFactor(_factor(hessian, strength), model.columns)
+    return hessian
 
 
 def _shrunk(counts: Float64Array, by_chance: BoolArray, width: int) -> tuple[Float64Array, float]:
