@@ -11,8 +11,8 @@ weights, four contenders see the same photographs, one after the other and twice
   threads; like the pipeline's its model is channels last;
 - "pipeline": `embed_to_cache` into a fresh folder, shards and digests included.
 
-As bare and opening each have all cores, the pipeline's time can hardly be less than the sum of theirs: what
-share of the model alone that would be is printed beside what it is. The photographs are those of Waterbirds
+As bare and opening each have all cores, the pipeline can hardly take less time than the two in turn; what
+share of bare they would reach so is printed beside the pipeline's. The photographs are those of Waterbirds
 (CLARIFY_WATERBIRDS_DIR, or ../shared/waterbirds), else generated, in three sizes: as they are (160 pixels
 high), enlarged to the 500 pixels of ImageNet's, and to the 12 megapixels of a camera, both with a sensor's
 noise added, without which an enlarged file decodes too quickly. The peak memory of the pipeline is measured
@@ -185,11 +185,12 @@ def compared(kind: str, size: str, paths: list[Path]) -> tuple[float, float]:
     rate = rates(kind, paths)
     quickest = max(value for name, value in rate.items() if name.startswith("loader"))
     to_bare, to_loader = rate["pipeline"] / rate["bare"], rate["pipeline"] / quickest
-    most = rate["opening"] / (rate["opening"] + rate["bare"])
+    in_turn = rate["opening"] / (rate["opening"] + rate["bare"])
     print(
         f"{kind}, {size}: "
         + "; ".join(f"{name} {value:,.0f} images/s" for name, value in rate.items())
-        + f"; pipeline is {to_bare:.2f}x bare, of {most:.2f}x at most, and {to_loader:.2f}x the loader"
+        + f"; pipeline is {to_bare:.2f}x bare (opening and bare in turn {in_turn:.2f}x)"
+        + f" and {to_loader:.2f}x the loader"
     )
     return to_bare, to_loader
 
