@@ -74,7 +74,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     panel.get("finetune").focus()
     panel.get("finetune").press("Enter")
     panel.expect_running()
-    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
+    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 20")
     expect(panel.get("finetuning-cancel")).to_be_focused()
     panel.get("finetuning-cancel").press("Enter")
     expect(panel.get("finetuning-message")).to_contain_text("as they were")
@@ -82,7 +82,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
 
     # It runs: two views and a page that is loaded anew show the same.
     panel.get("finetune").click()
-    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
+    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 20")
     expect(panel.get("finetuning-curve")).to_contain_text("worst group")
     retrain = panel.widget.get("retrain")
     expect(retrain).to_be_disabled()
@@ -100,7 +100,7 @@ def test_an_encoder_is_fine_tuned_cancelled_looked_at_and_gone_on_with(
     panel = FinetuningPage(notebook.page)
     panel.open()
     panel.expect_running()
-    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 15")
+    expect(panel.get("finetuning-progress")).to_contain_text("Epoch 6 of 20")
 
     # It ends: in this notebook's words.
     notebook.ask("session.gate.set()")

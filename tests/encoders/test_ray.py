@@ -25,8 +25,9 @@ from clarify_widget.errors import CacheError, ClusterError, DataError, EncoderEr
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:ray.*"
-)  # Ray warns about its own defaults
+    "ignore::DeprecationWarning:ray.*",  # Ray warns about its own defaults
+    "ignore:lance is not fork-safe:UserWarning",  # Ray forks to start; Lance has been imported by other tests
+)
 REPOSITORY = Path(__file__).parents[2]
 
 
