@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
 CONVERTED_NUMBERS = 2**19  # on the CPU, where rows are made wider: a block that the cache still holds
+NUMBERS_OF_ONE_THREAD = 2**15  # that torch works on without its other threads
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
 
 
@@ -355,7 +356,7 @@ class LinearModel:
             if converted is None:
                 yield part, rows.to(self.device, self.dtype, non_blocking=True)
             else:
-                yield part, converted[: rows.numel()].view(rows.shape).copy_(rows)
+                yield part, _converted(converted[: rows.numel()].view(rows.shape), rows)
 
     def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights (d, K * columns) for rows as they are, and offsets (K * columns,) in float64."""
@@ -418,6 +419,16 @@ class LinearModel:
             sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
         parts = sums.reshape(self.width + 1, -1, self.columns)
         return parts.permute(1, 0, 2).reshape(-1, self.num_parameters)
+
+
+def _converted(block: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the block after rows have been copied into it.
+
+    By this thread alone: torch's others would wait for those of BLAS, which spin between two products.
+    """
+    for part in blocks(len(rows), rows.shape[1], NUMBERS_OF_ONE_THREAD):
+        block[part].copy_(rows[part])
+    return block
 
 
 def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:
