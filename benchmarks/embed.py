@@ -1,8 +1,8 @@
 """Embedding JPEG files: the pipeline against the model's own ceiling and against a DataLoader.
 
 For each of three models, the bundled demo encoder and vision transformers of the shapes ViT-B-32 and
-ViT-B-16-plus-240 with random weights, four contenders see the same photographs, one after the other and twice,
-the best counting:
+ViT-B-16-plus-240 with random weights, four contenders see the same photographs, one after the other and
+twice, the best counting:
 
 - "bare": the image tower alone over tensors that are ready in memory, in the pipeline's batch size;
 - "opening": the pipeline's way from files to the model's input on all cores, without the model;

@@ -27,7 +27,7 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -376,7 +376,7 @@ def fit_many_classes(contender: str, goal: float) -> dict[str, float]:
 def fit_until(
     features: FloatArray | StandardisedFeatures, labels: IntArray, l2: float, goal: float
 ) -> list[FitProgress]:
-    """Solve until the objective is as low as the goal, and return every step."""
+    """Solve until the objective is as low as the goal, and return every step, without its parameters."""
     from clarify_widget.errors import CancelledError
     from clarify_widget.training import train_head
 
@@ -386,7 +386,7 @@ def fit_until(
             features,
             labels,
             l2=l2,
-            progress=steps.append,
+            progress=lambda step: steps.append(replace(step, parameters=None, head=None)),
             cancelled=lambda: bool(steps) and steps[-1].loss <= goal,
         )
     return steps
