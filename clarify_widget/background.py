@@ -43,13 +43,18 @@ class Lane:
         self._name = name
         self._lock = threading.Lock()
         self._waiting: deque[_Task] = deque()
-        self._running = False
+        self._at_rest = threading.Event()
+        self._at_rest.set()
 
     @property
     def waiting(self) -> bool:
         """Whether another task is waiting for the one that runs now."""
         with self._lock:
             return bool(self._waiting)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until nothing is left to run, but not longer than this."""
+        self._at_rest.wait(seconds)
 
     def submit(self, run: Callable[[], None]) -> None:
         """Run a task after those that wait already."""
@@ -71,8 +76,8 @@ class Lane:
             if replace:
                 self._waiting.clear()
             self._waiting.append(task)
-            start = not self._running
-            self._running = True
+            start = self._at_rest.is_set()
+            self._at_rest.clear()
         for stale in dropped:
             stale.drop()
         if start:
@@ -82,7 +87,7 @@ class Lane:
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._running = False
+                    self._at_rest.set()
                     return
                 task = self._waiting.popleft()
             try:

@@ -3,7 +3,7 @@
 Yang et al., "Mitigating Spurious Correlations in Multi-modal Models during Fine-tuning" (ICML 2023), section
 3. One construct, CS, makes four of the five: it pulls the rows of a group together and pushes those of other
 groups away. L_vc and L_lc give it images and prompts with their classes, L_vs images with their groups, L_ls
-the prompts of classes and of attributes, which it sets apart from each other.
+the prompts of classes and of attributes, told apart by the attribute that they name.
 
 The functions called `released_...` are what the authors' published code computes instead: cosines without a
 softmax and without a temperature.
@@ -41,14 +41,14 @@ def clip_loss(images: Tensor, texts: Tensor, temperature: Tensor | float) -> Ten
 
 
 def cross_group_similarity(
-    rows: Tensor, groups: Tensor, temperature: Tensor | float, sides: Tensor | None = None
+    rows: Tensor, groups: Tensor, temperature: Tensor | float, kinds: Tensor | None = None
 ) -> Tensor:
     """Return CS: how little the rows are like those of their own group, beside all others.
 
     For every row i and every other row p of its group, minus the logarithm of e^(<i, p>/tau) over the sum of
-    e^(<i, j>/tau) over all rows j but i itself. It is averaged over p and then over the rows that have such a
-    p; without any it is 0. A row is not compared with itself: that says nothing of how rows differ, and at a
-    small temperature it would outweigh all else.
+    e^(<i, j>/tau) over the other rows j of its group and those of other kinds. It is averaged over p and then
+    over the rows that have such a p; without any it is 0. A row is not compared with itself: that says
+    nothing of how rows differ, and at a small temperature it would outweigh all else.
 
     Parameters
     ----------
@@ -58,22 +58,22 @@ def cross_group_similarity(
         (n,) whole numbers; for L_vc and L_lc classes, for L_vs and L_ls groups.
     temperature
         Tau, what cosines are divided by.
-    sides
-        (n,) whole numbers; other groups of the same side are left out of the sum. By default none is.
+    kinds
+        (n,) whole numbers, the same within a group; by default every group is a kind of its own.
 
     Notes
     -----
     Yang et al. (2023), section 3, with both modalities the same, as in Eq. 2-5.
     """
-    others = ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-    same = (groups[:, None] == groups) & others
-    if sides is not None:
-        others = same | (sides[:, None] != sides)
+    kinds = groups if kinds is None else kinds
+    same = groups[:, None] == groups
+    same.fill_diagonal_(False)
+    compared = same | (kinds[:, None] != kinds)
     paired = same.any(dim=1)
     if not paired.any():
         return rows.sum() * 0
     similarities = rows[paired] @ rows.T / temperature
-    totals = similarities.masked_fill(~others[paired], -torch.inf).logsumexp(dim=1, keepdim=True)
+    totals = similarities.masked_fill(~compared[paired], -torch.inf).logsumexp(dim=1, keepdim=True)
     positives = same[paired]
     of_pairs = (totals - similarities).masked_fill(~positives, 0)
     return (of_pairs.sum(dim=1) / positives.sum(dim=1)).mean()
@@ -82,11 +82,11 @@ def cross_group_similarity(
 def spurious_language(
     class_prompts: Tensor, attribute_prompts: Tensor, temperature: Tensor | float
 ) -> Tensor:
-    """Return L_ls: how little the prompts of a class are like each other, beside those of the attributes.
+    """Return L_ls: how little prompts are like those of their class or attribute, beside other attributes'.
 
-    And the other way round. How classes differ from each other is left to L_lc, as in the published code: to
-    set "duck star" apart from "owl cross" as strongly as from "duck" would enlarge what duck and owl make of
-    their difference.
+    The groups are each class and each attribute. What a prompt is set apart from has "a different spurious
+    attribute", or one where it has none: a class's own prompts have none, so they are set apart from the
+    attributes' and not from those of other classes, which is what L_lc does.
 
     Parameters
     ----------
@@ -102,7 +102,9 @@ def spurious_language(
     templates, classes, _ = class_prompts.shape
     rows = torch.cat([class_prompts, attribute_prompts], dim=1)
     groups = torch.arange(rows.shape[1], device=rows.device).repeat(templates)
-    return cross_group_similarity(rows.flatten(0, 1), groups, temperature, sides=groups >= classes)
+    without_attribute = -1
+    attributes = torch.where(groups < classes, without_attribute, groups)
+    return cross_group_similarity(rows.flatten(0, 1), groups, temperature, kinds=attributes)
 
 
 def released_group_contrast(rows: Tensor, groups: Tensor) -> Tensor:

@@ -66,9 +66,9 @@ class Expectations:
         """Forget everything, because the head or the images are others now."""
         self._known = Memory(_REMEMBERED)  # what still computes puts its results into the old one
 
-    def known(self, session: Session, annotations: Iterable[Annotation]) -> dict[str, Expected]:
-        """Return what is known already, by phrase; nothing is computed."""
-        found = (self._known.get(_key(session, annotation)) for annotation in annotations)
+    def known(self, session: Session, annotations: Sequence[Annotation]) -> dict[str, Expected]:
+        """Return what is known already of annotations of one class, by phrase; nothing is computed."""
+        found = (self._known.get(key) for key in _keys(session, annotations))
         return {expected.phrase: expected for expected in found if expected is not None}
 
     def find(
@@ -78,7 +78,7 @@ class Expectations:
         cancelled: Callable[[], bool] | None,
         found_more: Callable[[], None],
     ) -> tuple[Expected, ...]:
-        """Return what is expected of each phrase at its threshold, in their order.
+        """Return what is expected of each phrase of one class at its threshold, in their order.
 
         Parameters
         ----------
@@ -88,7 +88,8 @@ class Expectations:
         memory = self._known
         features = session.training_features  # may take a moment: not while others wait for the lock
         with session.lock:
-            keyed = [(scored, _key(session, _annotation(scored, threshold))) for scored, threshold in tried]
+            keys = _keys(session, [_annotation(scored, threshold) for scored, threshold in tried])
+            keyed = [(scored, key) for (scored, _), key in zip(tried, keys, strict=True)]
             retrainer = _Retrainer(session, features, cancelled)
         found = {key: known for _, key in keyed if (known := memory.get(key)) is not None}
         missing = [(scored, key) for scored, key in keyed if key not in found]
@@ -105,10 +106,12 @@ def _annotation(scored: PhraseScore, threshold: float) -> Annotation:
     return Annotation(scored.class_name, scored.phrase, threshold)
 
 
-def _key(session: Session, annotation: Annotation) -> Key:
+def _keys(session: Session, annotations: Sequence[Annotation]) -> list[Key]:
+    """Return all that what is expected of annotations of one class depends on."""
+    of_class = {annotation.class_name for annotation in annotations}
     best = session.annotations.best_per_class()
-    others = Annotations(kept for kept in best if kept.class_name != annotation.class_name)
-    return annotation, others, session.l2
+    others = Annotations(kept for kept in best if kept.class_name not in of_class)
+    return [(annotation, others, session.l2) for annotation in annotations]
 
 
 @dataclass(frozen=True, eq=False)

@@ -908,10 +908,10 @@ class Session:
         """Return what `expected` has computed for the phrases tried for a class, by phrase."""
         return self._expectations.known(
             self,
-            (
+            [
                 Annotation(class_name, tried.phrase, self.threshold_of(tried, thresholds))
                 for tried in self.history(class_name)
-            ),
+            ],
         )
 
     @property
@@ -924,8 +924,9 @@ class Session:
         """Return the threshold of a phrase: chosen now, else kept, else that of its Error Score."""
         if chosen is not None and scored.phrase in chosen:
             return float(chosen[scored.phrase])
-        of_class = self.annotations.of_class(scored.class_name)
-        return next((kept.threshold for kept in of_class if kept.phrase == scored.phrase), scored.threshold)
+        named = (scored.class_name, scored.phrase)
+        kept = (one.threshold for one in self.annotations if (one.class_name, one.phrase) == named)
+        return next(kept, scored.threshold)
 
     def split(self, class_name: str, phrase: str, threshold: float, split: str = "val") -> PhraseSplit:
         """Return the images of a class, apart by a phrase: with it where the similarity is above."""

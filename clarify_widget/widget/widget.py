@@ -62,6 +62,7 @@ logger = logging.getLogger(__name__)
 _ASSIGNABLE = frozenset({"class_name", "phrase", "threshold", "objective", "theme", "selected"})
 _THEMES = ("auto", "light", "dark")
 _SECONDS_TO_PAINT = 0.1  # in which nothing else is begun: the page has the answer to show
+_HEAD_START = 0.03  # seconds for an answer before this thread goes on, as taking turns would make it late
 _BAR = "{desc} {percentage:3.0f}% |{bar:30}| {remaining} left"
 _MOST_MARKS = 10_000
 
@@ -859,6 +860,7 @@ class ClarifyWidget(anywidget.AnyWidget):
                 lambda: self._answer(request, self._answer_show),
                 drop=lambda: self._reply(request, {"stale": True}),
             )
+            self._view_lane.wait(_HEAD_START)
         elif request.type == "pool_search":
             self._pool_lane.submit_latest(
                 lambda: self._answer(request, self._answer_pool_search, quiet=True),

@@ -84,22 +84,25 @@ def test_cross_group_similarity_is_that_of_equations_2_to_5(problem):
 
 
 def equation_5(classes, attributes, tau):
+    """Prompts as (what they name, the spurious attribute in them or None, row)."""
+    templates = range(classes.shape[0])
+    prompts = [(("class", c), None, classes[t, c]) for t in templates for c in range(classes.shape[1])]
+    prompts += [
+        (("attribute", a), a, attributes[t, a]) for t in templates for a in range(attributes.shape[1])
+    ]
     means = []
-    for names, others in ((classes, attributes), (attributes, classes)):
-        for t in range(names.shape[0]):
-            for name in range(names.shape[1]):
-                row = names[t, name]
-                own = [names[s, name] for s in range(names.shape[0]) if s != t]
-                if own:
-                    total = sum(math.exp(row @ p / tau) for p in own)
-                    total += sum(math.exp(row @ q / tau) for q in others.reshape(-1, others.shape[2]))
-                    means.append(-np.mean([math.log(math.exp(row @ p / tau) / total) for p in own]))
+    for i, (name, attribute, row) in enumerate(prompts):
+        own = [p for j, (other, _, p) in enumerate(prompts) if other == name and j != i]
+        different = [q for _, other, q in prompts if other != attribute]
+        if own:
+            total = sum(math.exp(row @ one / tau) for one in own + different)
+            means.append(-np.mean([math.log(math.exp(row @ p / tau) / total) for p in own]))
     return np.mean(means) if means else 0.0
 
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), TEMPERATURES)
-def test_spurious_language_loss_is_equation_5_of_classes_against_attributes(seed, templates, n, m, tau):
+def test_spurious_language_loss_is_equation_5_over_prompts(seed, templates, n, m, tau):
     classes = drawn_rows(seed, templates * n).reshape(templates, n, 4)
     attributes = drawn_rows(seed + 1, templates * m).reshape(templates, m, 4)
     found = spurious_language(*tensors(classes, attributes), tau)
