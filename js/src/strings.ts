@@ -2,6 +2,7 @@
 
 const percent = (value: number | null): string =>
   value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`;
+const WAIT = "; wait until that has ended, or cancel it.";
 const share = (value: number | null): string => (value === null ? "–" : value.toFixed(2));
 const count = (n: number): string => n.toLocaleString("en-US");
 const images = (n: number): string => (n === 1 ? "1 image" : `${count(n)} images`);
@@ -31,7 +32,7 @@ export const strings = {
     `Every change is saved in ${folder}, the last at ${time}. Session.load opens it again.`,
   notSaved: (reason: string) => `Not saved: ${reason}`,
   notSavedHelp: (folder: string, time: string, reason: string) =>
-    `Since ${time} nothing could be saved in ${folder}: ${reason}. Nothing is lost while the kernel runs, and the next change tries again.`,
+    `Since ${time} nothing could be saved in ${folder}: ${reason}. Nothing is lost while the kernel runs; the next change tries again.`,
   notes: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
 
   classHeading: "Class",
@@ -50,7 +51,7 @@ export const strings = {
 
   errorScore: "Error Score",
   errorScoreHelp:
-    "How well the phrase separates wrong from right images: 0 is not at all, 1 is perfectly. It is the largest gap, over all thresholds, between the share of wrong and the share of right images above the threshold.",
+    "How well the phrase separates wrong from right images: 0 is not at all, 1 is perfectly. It is the largest gap, over all thresholds, between the shares of wrong and of right images above the threshold.",
   oftenStart: "The AI is often ",
   oftenWrong: "wrong",
   oftenRight: "right",
@@ -63,7 +64,7 @@ export const strings = {
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
-    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand” in capitals join phrases.",
+    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand” join phrases.",
 
   suggestionsHeading: "Worth a try",
   suggestionScore: (phrase: string, score: number) => `${phrase}, Error Score ${score.toFixed(2)}`,
@@ -143,8 +144,8 @@ export const strings = {
   retrain: "Retrain",
   cancel: "Cancel",
   retraining: "Retraining",
-  waitForRetraining: "The last layer is being retrained; wait until that has ended, or cancel it.",
-  waitForFinetuning: "The encoder is being fine-tuned; wait until that has ended, or cancel it.",
+  waitForRetraining: `The last layer is being retrained${WAIT}`,
+  waitForFinetuning: `The encoder is being fine-tuned${WAIT}`,
   loss: (loss: number) => `loss ${loss.toPrecision(4)}`,
   secondsLeft: (seconds: number) => (seconds < 1 ? "under 1 s left" : `${Math.round(seconds)} s left`),
   curveWorst: "worst slice",
@@ -194,7 +195,7 @@ export const strings = {
 
   histogramHeading: "Similarity to the phrase",
   histogramOf: (phrase: string) => `Similarity to “${phrase}”`,
-  histogramEmpty: "Complete the sentence, and the images are sorted by how similar they are to your words.",
+  histogramEmpty: "Complete the sentence to sort the images by how similar they are to your words.",
   legendRight: (n: number) => `right (${count(n)})`,
   legendWrong: (n: number) => `wrong (${count(n)})`,
   legendShare: "Share of each",

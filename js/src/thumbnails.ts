@@ -74,7 +74,6 @@ export class Thumbnails {
     this.disposed = true;
     for (const { url } of this.cache.values()) if (url) URL.revokeObjectURL(url);
     this.cache.clear();
-    this.wanted.clear();
   }
 
   private schedule(): void {

@@ -6,6 +6,8 @@ import type { Listing, Tools } from "./view";
 const GAP = 4;
 /** Rows of tiles that are made beyond what is in sight, above and below. */
 const MARGIN = 2;
+/** So long after the last jump, scrolling rests. */
+const REST_MS = 80;
 /** A narrow frame has smaller tiles, so that there are some beside each other. */
 const NARROW = { frame: 240, tile: 52 };
 const TILE = 68;
@@ -40,6 +42,8 @@ export class Tiles {
   private top = 0;
   private columns = 1;
   private side = TILE;
+  /** Of what flies past nobody sees anything: pictures wait until scrolling rests. */
+  private resting: ReturnType<typeof setTimeout> | 0 = 0;
   /** The row of the one stop for the Tab key. */
   private stop = -1;
   private hovered: Tile | null = null;
@@ -92,9 +96,9 @@ export class Tiles {
 
   dispose(): void {
     this.sizes.disconnect();
+    clearTimeout(this.resting);
     this.hover(null);
     for (const tile of this.tiles.values()) tile.dispose();
-    this.tiles.clear();
   }
 
   private get pitch(): number {
@@ -127,7 +131,8 @@ export class Tiles {
     const last = Math.floor((this.top + this.height) / this.pitch);
     const from = Math.max(0, (first - MARGIN) * this.columns);
     const to = Math.min(rows.length, (last + 1 + MARGIN) * this.columns);
-    const places = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+    const places: number[] = [];
+    for (let at = from; at < to; at++) places.push(at);
     const stop = rows.indexOf(this.stop);
     if (stop >= 0 && stop < from) places.unshift(stop);
     if (stop >= to) places.push(stop);
@@ -140,7 +145,7 @@ export class Tiles {
       const tile = this.tiles.get(rows[at] as number) as Tile;
       const line = Math.floor(at / this.columns);
       tile.place(at, rows.length, (at % this.columns) * this.pitch, line * this.pitch);
-      tile.load(line >= first && line <= last);
+      if (!this.resting) tile.load(line >= first && line <= last);
       tile.root.tabIndex = at === stop ? 0 : -1;
     }
     setChildren(
@@ -148,8 +153,7 @@ export class Tiles {
       [...this.tiles.values()].map((tile) => tile.root),
     );
     // Moving an element takes the focus from it.
-    if (focused instanceof HTMLElement && this.space.contains(focused))
-      focused.focus({ preventScroll: true });
+    if (this.space.contains(focused)) (focused as HTMLElement).focus({ preventScroll: true });
   }
 
   private tileAt(at: number, old: Map<number, Tile>): Tile {
@@ -175,7 +179,11 @@ export class Tiles {
   }
 
   private onScroll(): void {
-    this.top = this.root.scrollTop;
+    const { scrollTop } = this.root;
+    clearTimeout(this.resting);
+    const far = Math.abs(scrollTop - this.top) > this.height;
+    this.resting = far ? setTimeout(() => this.onScroll(), REST_MS) : 0;
+    this.top = scrollTop;
     this.hover(null);
     this.draw();
   }

@@ -52,6 +52,22 @@ describe("image grids", () => {
     expect(places()[0]).toBe(1);
   });
 
+  it("ask for no image that flew past, and for those in sight once scrolling rests", async () => {
+    const page = await openScored();
+    const frame = page.get("grid-left").querySelector(".cw-tiles") as HTMLElement;
+    await settle(500);
+    const asked = () => new Set(sent(page.kernel, "thumbnails").flatMap(({ indices }) => indices));
+    const before = asked();
+    for (const lines of [ROWS_IN_SIGHT + 3, 2 * ROWS_IN_SIGHT + 6]) {
+      frame.scrollTop = 72 * lines;
+      frame.dispatchEvent(new Event("scroll"));
+      await settle(20);
+      expect(asked()).toEqual(before);
+    }
+    await settle(100);
+    for (const { dataset } of tilesOf(frame)) expect(asked().has(Number(dataset.index))).toBe(true);
+  });
+
   it("can be sorted by confidence and by number, each side by itself", async () => {
     const page = await openScored();
     const [left, right] = page.all("order") as HTMLSelectElement[];
