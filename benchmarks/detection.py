@@ -215,7 +215,7 @@ def main() -> None:
             left=1,
         ),
         "detection: false alarms": markdown_table(
-            ["data without a bias", "runs", "runs with anything significant", "95 % interval"],
+            ["data without a bias", "runs", "runs with anything significant", "95% interval"],
             false_alarm_rows(),
             left=1,
         ),

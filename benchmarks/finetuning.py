@@ -2,7 +2,7 @@
 
 For each set and seed the projections are trained by every method on the same cached towers; each keeps the
 learning rate and the epoch that are best for the worst group on validation. Prints test accuracies with
-Student's 95 % intervals over the seeds, the gain over plain fine-tuning (L_CLIP) seed by seed, and the time
+Student's 95% intervals over the seeds, the gain over plain fine-tuning (L_CLIP) seed by seed, and the time
 that a full fine-tuning of 5,000 images takes; the last line is the mean gain in worst-group accuracy, on the
 set where it is smaller.
 Run: `python benchmarks/finetuning.py`; with `--write` the tables go into docs/finetuning.md.
@@ -140,7 +140,7 @@ def accuracy_table(found: dict[str, list[Evaluation]]) -> str:
 
 
 def with_interval(values: Sequence[float]) -> str:
-    """Return a mean and half its 95 % interval."""
+    """Return a mean and half its 95% interval."""
     low, high = mean_interval(values)
     return f"{np.mean(values):.1f} ± {(high - low) / 2:.1f}"
 

@@ -100,7 +100,7 @@ def summary(league: League) -> str:
     """Return the result in words."""
     feedback, labels = league.best(FEEDBACK), league.best(LABELS)
     return (
-        f"{league.dataset}; {len(league.seeds)} seeds; test accuracy in percent with 95 % intervals.\n"
+        f"{league.dataset}; {len(league.seeds)} seeds; test accuracy in percent with 95% intervals.\n"
         f"Best with text feedback: {feedback.method.name}, worst group {feedback.worst_group}, which is "
         f"{league.recovered(feedback):.0%} of the oracle's gain over ERM.\n"
         f"Best with labels only: {labels.method.name}, worst group {labels.worst_group}."

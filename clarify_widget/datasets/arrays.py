@@ -65,7 +65,7 @@ def from_arrays(
     class_names, group_names
         Names in the order of the indices; by default "class 0", "class 1", ... and "group 0", ...
     split
-        (n,) "train", "val" or "test", or 0, 1 or 2. Without it 20 % of each class become val and 20 %
+        (n,) "train", "val" or "test", or 0, 1 or 2. Without it 20% of each class become val and 20%
         test; where groups are known, of each group within the class (those under 5 images together).
     name
         What the data set is called.

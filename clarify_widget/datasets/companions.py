@@ -24,7 +24,7 @@ def companions(seed: int = 0) -> Dataset:
     """Stars that mostly have a duck beside them, and crosses that mostly have an owl.
 
     The classes are called "duck star" and "owl cross", as ImageNet calls a pacifier "baby pacifier": the name
-    names the company as well, and a model that reads it looks for both. In training 98 % of them have that
+    names the company as well, and a model that reads it looks for both. In training 98% of them have that
     company; in validation and test half of them. So a model is wrong on stars with an owl and on crosses with
     a duck.
 

@@ -36,7 +36,7 @@ def from_huggingface(
     ----------
     dataset
         A Dataset, which is dealt 60:20:20 within each class; or a DatasetDict, or any dictionary, of train,
-        val and test ("validation" and the like do). Without val, 20 % of each class of train become val.
+        val and test ("validation" and the like do). Without val, 20% of each class of train become val.
     image
         The column of images: of the feature `datasets.Image`, decoded only when looked at or embedded, or of
         paths. None where there are embeddings only.

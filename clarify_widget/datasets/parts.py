@@ -32,7 +32,7 @@ def from_parts(
 ) -> Dataset:
     """Make a data set of columns by split.
 
-    Where there is one split only, it is dealt to train, val and test. Where there is no val, 20 % of each
+    Where there is one split only, it is dealt to train, val and test. Where there is no val, 20% of each
     class of train are held out for it.
 
     Parameters

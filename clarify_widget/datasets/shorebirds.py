@@ -21,7 +21,7 @@ _SIZE = (0.185, 0.265)  # small, so that the bird is harder to make out than whe
 def shorebirds(seed: int = 0) -> Dataset:
     """Water birds that are mostly on water, and land birds that are mostly in the forest.
 
-    In training 95 % of the birds are where they belong; in validation and test half of them are. A head
+    In training 95% of the birds are where they belong; in validation and test half of them are. A head
     trained on this learns the background, so it is wrong on water birds in the forest and on land birds over
     water.
 

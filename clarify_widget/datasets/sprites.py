@@ -21,7 +21,7 @@ _SIZE = (0.155, 0.225)  # small, so that the shape is harder to make out than th
 def sprites(seed: int = 0) -> Dataset:
     """Squares that are mostly blue, and ovals that are mostly red.
 
-    In training 97 % of the squares are blue and 97 % of the ovals red; in validation and test half of them
+    In training 97% of the squares are blue and 97% of the ovals red; in validation and test half of them
     are. A head trained on this learns the colour, so it is wrong on red squares and on blue ovals.
 
     Parameters

@@ -34,7 +34,7 @@ def from_torchvision(
     dataset
         Any map-style data set, such as `torchvision.datasets.CIFAR10(root)`, also inside `Subset`, which is
         dealt 60:20:20 within each class; or a dictionary of them by split: train, val and test. Without
-        val, 20 % of each class of train become val.
+        val, 20% of each class of train become val.
     class_names
         C names; by default those of its attribute `classes`.
     name

@@ -50,7 +50,7 @@ class Discrepancy:
     present, absent
         The images of the class that have the attribute, and that have it not.
     interval
-        Newcombe's 95 % interval of the difference.
+        Newcombe's 95% interval of the difference.
     p_value
         Fisher's exact test of no difference, two-sided.
     corrected_p_value
@@ -79,7 +79,7 @@ class Discrepancy:
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is more than chance, at 5 % for all pairs together."""
+        """Whether the difference is more than chance, at 5% for all pairs together."""
         return self.corrected_p_value <= LEVEL
 
     @property
@@ -448,7 +448,7 @@ _TITLES = (
     "Attribute",
     "Confused with",
     "Discrepancy",
-    "95 % interval",
+    "95% interval",
     "With",
     "Images",
     "Without",

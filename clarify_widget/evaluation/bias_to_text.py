@@ -208,7 +208,7 @@ _TITLES = (
     "Keyword",
     "CLIP score",
     "Subgroup accuracy",
-    "95 % interval",
+    "95% interval",
     "N",
     "Error Score",
     "p",

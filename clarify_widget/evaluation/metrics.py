@@ -35,7 +35,7 @@ class CellAccuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson 95 % interval of the accuracy; (nan, nan) when the cell is empty."""
+        """Wilson 95% interval of the accuracy; (nan, nan) when the cell is empty."""
         return wilson_interval(self.correct, self.size)
 
 
@@ -48,7 +48,7 @@ class Evaluation:
     average
         Share of all images that is right.
     interval
-        Its Wilson 95 % interval.
+        Its Wilson 95% interval.
     per_class
         One cell a class.
     per_group
@@ -76,7 +76,7 @@ class Evaluation:
         return self.adjusted_average - self.worst_group
 
     def __str__(self) -> str:
-        """Return the accuracies with their Wilson 95 % intervals as lines of text."""
+        """Return the accuracies with their Wilson 95% intervals as lines of text."""
         cells = (CellAccuracy("average", *self._counts()), *self.per_class, *self.per_group)
         width = max(len(cell.name) for cell in cells)
         return "\n".join(

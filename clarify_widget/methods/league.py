@@ -35,7 +35,7 @@ class Estimate:
     mean
         Over the seeds.
     interval
-        Student's 95 % interval of that mean; (nan, nan) for one seed.
+        Student's 95% interval of that mean; (nan, nan) for one seed.
     """
 
     mean: float

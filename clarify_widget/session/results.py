@@ -173,7 +173,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """The accuracy of one part of the images before and after retraining, with 95 % Wilson intervals."""
+    """The accuracy of one part of the images before and after retraining, with 95% Wilson intervals."""
 
     kind: RowKind
     name: str
@@ -246,7 +246,7 @@ class Comparison:
         """Return the table as text, one row a line."""
         width = max(len(row.name) for row in self.rows)
         lines = [
-            f"{'':{width}}  {'n':>6}  {'before':>7} {'(95 %)':8}  {'after':>7} {'(95 %)':8}  {'change':>6}"
+            f"{'':{width}}  {'n':>6}  {'before':>7} {'(95%)':8}  {'after':>7} {'(95%)':8}  {'change':>6}"
         ]
         lines += [
             f"{row.name:{width}}  {row.size:>6}  {row.before:>7.1%} {_bounds(row.before_interval):8}  "
@@ -269,7 +269,7 @@ class Comparison:
         head = "<tr><th></th><th>images</th><th>before</th><th>after</th><th>change (points)</th></tr>"
         return (
             f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{escape(self.sentence)}</p>"
-            f"<p><small>In small: 95 % Wilson intervals. {escape(str(self.origin))}.</small></p>"
+            f"<p><small>In small: 95% Wilson intervals. {escape(str(self.origin))}.</small></p>"
         )
 
 

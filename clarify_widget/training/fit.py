@@ -292,7 +292,7 @@ def _certified(
     if model.columns > 1:
         gradients = torch.stack([found.gradient for found in minima])
         return list(zip(minima, model.lower_bound(parameters, weights, gradients).tolist(), strict=True))
-    certificate = model.in_double_precision().certify(parameters, weights)
+    certificate = model.certify(parameters, weights)
     judged = [
         replace(found, value=value, gradient=gradient)
         for found, value, gradient in zip(

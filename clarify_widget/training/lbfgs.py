@@ -147,7 +147,7 @@ def minimise(
         refresh = shared.passes % REFRESH == 0 and together.decides(norm > FAR * tolerance)
         points = torch.stack(list(trials.values())) if len(trials) > 1 else trials[problems[0]][None]
         found = objective.evaluate(points, problems, curvature=refresh)
-        values, norms = found.values.tolist(), found.gradients.norm(dim=1).tolist()
+        values, norms = found.values.tolist(), torch.linalg.vector_norm(found.gradients, dim=1).tolist()
         norm = max(norms)
         with together.agreeing():
             if cancelled is not None and cancelled():

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from clarify_widget.training.rows import StandardisedFeatures
 
 BLOCK_NUMBERS = {"cpu": 2**22, "cuda": 2**28}  # rows, logits and what is made of them, of one block
-CONVERTED_NUMBERS = 2**19  # on the CPU, where rows are made wider: a block that the cache still holds
-NUMBERS_OF_ONE_THREAD = 2**15  # that torch works on without its other threads
+CONVERTED_NUMBERS = 2**20  # on the CPU, where rows are made wider: a block that the cache still holds
 RESIDENT_SHARE = 0.6  # of the card's free memory that features may take; larger ones are sent in blocks
 
 
@@ -50,11 +49,14 @@ class Evaluation:
     curvature
         (n,) how much each row counts in the Hessians, averaged over problems and columns; None unless asked
         for.
+    residuals
+        (n, K) the derivative of each loss by its score, of two classes; None unless asked for.
     """
 
     values: torch.Tensor
     gradients: torch.Tensor
     curvature: torch.Tensor | None
+    residuals: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,12 @@ class LinearModel:
         return found
 
     def evaluate(
-        self, parameters: torch.Tensor, image_weights: torch.Tensor, *, curvature: bool = False
+        self,
+        parameters: torch.Tensor,
+        image_weights: torch.Tensor,
+        *,
+        curvature: bool = False,
+        residuals: bool = False,
     ) -> Evaluation:
         """Return the weighted losses plus penalty and their gradients.
 
@@ -168,15 +175,20 @@ class LinearModel:
             (K, n), each row with sum 1.
         curvature
             Whether the curvatures are wanted too.
+        residuals
+            Whether the residuals are, of two classes.
         """
         import torch
 
         values = torch.zeros(len(parameters), dtype=torch.float64, device=self.device)
         sums = self._no_sums(len(parameters))
         counts = torch.empty(len(self), dtype=torch.float64, device=self.device) if curvature else None
+        kept = torch.empty_like(image_weights.T) if residuals else None
         weights, offsets = self._folded(parameters)
         for part, rows in self._blocks(len(parameters)):
             scored = self._score(rows, part, weights, offsets, curvature=curvature)
+            if kept is not None:
+                kept[part] = scored.residuals[:, :, 0]
             share = image_weights[:, part].T
             values += (scored.losses * share).sum(dim=0)
             weighted = scored.residuals.mul_(share[:, :, None].to(scored.residuals.dtype))
@@ -186,7 +198,7 @@ class LinearModel:
         self.together.sum(values, sums)
         gradients = self._by_parameters(sums)
         gradients[:, : -self.columns].add_(parameters[:, : -self.columns], alpha=self.strength)
-        return Evaluation(values + self.penalty(parameters), gradients, counts)
+        return Evaluation(values + self.penalty(parameters), gradients, counts, kept)
 
     def penalty(self, parameters: torch.Tensor) -> torch.Tensor:
         """Return l2/2 * ||W||^2 (K,) of parameters (K, p)."""
@@ -195,19 +207,8 @@ class LinearModel:
         norms: torch.Tensor = torch.linalg.vector_norm(parameters[:, : -self.columns], dim=1)
         return self.strength / 2 * norms.square()
 
-    def in_double_precision(self) -> LinearModel:
-        """Return the same model over the same rows, each block of them made wider while it is used."""
-        import torch
-
-        wide = copy.copy(self)
-        wide.dtype = torch.float64
-        return wide
-
     def certify(self, parameters: torch.Tensor, image_weights: torch.Tensor) -> Certificate:
-        """Return values, gradients and lower bounds of two classes in one pass.
-
-        What `lower_bound` pulls back through the rows is a combination of the residuals and of two vectors
-        that are the same for every mixture.
+        """Return values, gradients and lower bounds of two classes in double precision, see `lower_bound`.
 
         Parameters
         ----------
@@ -218,31 +219,29 @@ class LinearModel:
         """
         import torch
 
-        count = len(parameters)
-        truth = self._labels[:, None].double()
-        residuals = torch.empty((len(self), count), dtype=torch.float64, device=self.device)
-        values = self.penalty(parameters) * self.together.first  # counted once
-        sums = self._no_sums(3 * count)
-        weights, offsets = self._folded(parameters)
-        for part, rows in self._blocks(3 * count):
-            scored = self._score(rows, part, weights, offsets)
-            share = image_weights[:, part].T
-            values += (scored.losses * share).sum(dim=0)
-            residuals[part] = scored.residuals[:, :, 0]
-            weighted = torch.cat([residuals[part] * share, share, truth[part] * share], dim=1)
-            self._pull_back(sums, rows, part, weighted)
-        self.together.sum(values, sums)
-        gradients, all_rows, class_one_rows = self._by_parameters(sums).reshape(3, count, -1)
-        keep, common = self._mixture(image_weights, gradients)
-        zero, one, keep = common[:, :1], common[:, 1:], keep[:, None]
-        pulled = keep * gradients + one * all_rows - (1 - keep) * class_one_rows
-        shares = (residuals + truth).T  # (K, n) probabilities of class one
-        mixed = torch.stack([keep * (1 - shares) + zero, keep * shares + one])
-        entropies = (torch.special.entr(mixed).sum(dim=0) * image_weights).sum(dim=1)
-        self.together.sum(entropies)
-        bounds = entropies - pulled[:, :-1].square().sum(dim=1) / (2 * self.strength)
-        gradients[:, :-1].add_(parameters[:, :-1], alpha=self.strength)
-        return Certificate(values, gradients, bounds)
+        evaluated = self._in_double_precision().evaluate(parameters, image_weights, residuals=True)
+        assert evaluated.residuals is not None
+        keep, common = self._mixture(image_weights, evaluated.gradients)
+        zero, one = common.T
+        truth, share = self._labels[:, None].double(), image_weights.T
+        class_one = evaluated.residuals + truth  # (n, K) probabilities
+        mixed = torch.stack([keep * (1 - class_one) + zero, keep * class_one + one])
+        entropies = (torch.special.entr(mixed).sum(dim=0) * share).sum(dim=0)
+        # As little as the mixture adds, single precision will do for it.
+        added = self._pulled((one - (1 - keep) * truth) * share)
+        self.together.sum(entropies, added)
+        by_losses = evaluated.gradients[:, :-1] - self.strength * parameters[:, :-1]
+        pulled = keep[:, None] * by_losses + self._by_parameters(added)[:, :-1]
+        bounds = entropies - pulled.square().sum(dim=1) / (2 * self.strength)
+        return Certificate(evaluated.values, evaluated.gradients, bounds)
+
+    def _in_double_precision(self) -> LinearModel:
+        """Return the same model over the same rows, each block of them made wider while it is used."""
+        import torch
+
+        wide = copy.copy(self)
+        wide.dtype = torch.float64
+        return wide
 
     def lower_bound(
         self, parameters: torch.Tensor, image_weights: torch.Tensor, gradients: torch.Tensor
@@ -356,7 +355,7 @@ class LinearModel:
             if converted is None:
                 yield part, rows.to(self.device, self.dtype, non_blocking=True)
             else:
-                yield part, _converted(converted[: rows.numel()].view(rows.shape), rows)
+                yield part, converted[: rows.numel()].view(rows.shape).copy_(rows)
 
     def _folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights (d, K * columns) for rows as they are, and offsets (K * columns,) in float64."""
@@ -379,8 +378,10 @@ class LinearModel:
     ) -> torch.Tensor:
         """Return one block's (b, K * columns) logits, or margins of two classes in float64."""
         scores = times(rows, weights)
-        if self.columns == 1:
-            scores = scores.double()
+        if self.columns == 1:  # in float64, as lengths and offsets are
+            if not self._standardised:
+                scores = scores * self._inverse_length[part, None]
+            return scores + offsets
         if not self._standardised:
             scores.mul_(self._inverse_length[part, None].to(scores.dtype))
         return scores.add_(offsets.to(scores.dtype))
@@ -408,10 +409,17 @@ class LinearModel:
 
     def _pull_back(self, sums: torch.Tensor, rows: torch.Tensor, part: slice, weighted: torch.Tensor) -> None:
         """Add one block's rows to sums, times its weighted residuals (b, K * columns), which are changed."""
-        sums[-1] += weighted.sum(dim=0, dtype=sums.dtype)
+        sums[-1].add_(weighted.sum(dim=0, dtype=sums.dtype))
         if not self._standardised:
             weighted.mul_(self._inverse_length[part, None].to(weighted.dtype))
-        sums[:-1] += times(rows.T, weighted.to(rows.dtype))
+        sums[:-1].add_(times(rows.T, weighted.to(rows.dtype)))
+
+    def _pulled(self, weighted: torch.Tensor) -> torch.Tensor:
+        """Return all rows times weights (n, K * columns) in sums (d + 1, K * columns)."""
+        sums = self._no_sums(weighted.shape[1] // self.columns)
+        for part, rows in self._blocks(weighted.shape[1] // self.columns):
+            self._pull_back(sums, rows, part, weighted[part])
+        return sums
 
     def _by_parameters(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the gradients (K, p) that were added up."""
@@ -419,16 +427,6 @@ class LinearModel:
             sums[:-1].addr_(self._shift, sums[-1], alpha=-1).div_(self._spread[:, None])
         parts = sums.reshape(self.width + 1, -1, self.columns)
         return parts.permute(1, 0, 2).reshape(-1, self.num_parameters)
-
-
-def _converted(block: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Return the block after rows have been copied into it.
-
-    By this thread alone: torch's others would wait for those of BLAS, which spin between two products.
-    """
-    for part in blocks(len(rows), rows.shape[1], NUMBERS_OF_ONE_THREAD):
-        block[part].copy_(rows[part])
-    return block
 
 
 def _as_tensor(source: npt.NDArray[Any]) -> torch.Tensor:

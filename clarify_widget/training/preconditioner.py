@@ -14,19 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from clarify_widget.training.products import (
-    COARSE,
-    add_coarse_squares,
-    add_squares,
-    cholesky,
-    coarse_is_quick,
-    times,
-)
+from clarify_widget.training.products import COARSE, add_squares, coarse_is_quick, times
 from clarify_widget.training.rows import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
 
     from clarify_widget.arrays import BoolArray, Float64Array, IntArray
@@ -68,8 +59,7 @@ class DenseFactor:
 
     def __call__(self, *gradients: torch.Tensor) -> list[torch.Tensor]:
         """Return the Newton steps (p,)."""
-        right = _side_by_side(gradients, self.columns)
-        return _vectors(_solve(self.factor, right), self.columns)
+        return _vectors(_solve(self.factor, _side_by_side(gradients, self.columns)), self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +94,9 @@ def _solve(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return X with factor @ factor.T @ X = right; torch.cholesky_solve copies the factor every time."""
     import torch
 
-    half = torch.linalg.solve_triangular(factor, right, upper=False)
-    solution: torch.Tensor = torch.linalg.solve_triangular(factor.mT, half, upper=True)
+    # One name for two: each is as large as the gradients.
+    right = torch.linalg.solve_triangular(factor, right, upper=False)
+    solution: torch.Tensor = torch.linalg.solve_triangular(factor.mT, right, upper=True)
     return solution
 
 
@@ -142,30 +133,26 @@ def estimate(model: LinearModel, curvature: torch.Tensor, *, rough: bool = False
         products = rows.new_zeros((len(rows), len(rows)))
         add_squares(products, rows.T)
         return LowRank(rows, _factor(products, strength), strength, model.columns)
-    # Where every direction gets more than rounding takes, few digits do.
-    coarse = strength > COARSE * float(counts.sum()) and coarse_is_quick(roots)
+    # Where every direction gets more than rounding takes, few digits do; with many classes a pass takes much
+    # longer than an estimate does.
+    coarse = model.columns == 1 and strength > COARSE * float(counts.sum()) and coarse_is_quick(roots)
     if model.together.decides(coarse):
-        hessian = _hessian(model, chosen, roots, add_coarse_squares)
+        hessian = _hessian(model, chosen, roots, coarse=True)
         hessian.diagonal().add_(strength)
-        factor, failed = cholesky(hessian)
-        if not model.together.decides(failed):
+        factor, failed = torch.linalg.cholesky_ex(hessian)
+        if not model.together.decides(bool(failed)):
             return DenseFactor(factor, model.columns)
-    return DenseFactor(_factor(_hessian(model, chosen, roots, add_squares), strength), model.columns)
+    return DenseFactor(_factor(_hessian(model, chosen, roots, coarse=False), strength), model.columns)
 
 
-def _hessian(
-    model: LinearModel,
-    chosen: torch.Tensor,
-    roots: torch.Tensor,
-    add: Callable[[torch.Tensor, torch.Tensor], None],
-) -> torch.Tensor:
+def _hessian(model: LinearModel, chosen: torch.Tensor, roots: torch.Tensor, *, coarse: bool) -> torch.Tensor:
     """Return the lower triangle of the sum of h_i * (row_i, 1)^T (row_i, 1) over the rows of all."""
     import torch
 
     size = model.width + 1
     hessian = torch.zeros((size, size), dtype=model.dtype, device=model.device)
     for block in blocks(len(chosen), size, BLOCK_NUMBERS):
-        add(hessian, _weighted_rows(model, chosen[block], roots[block]))
+        add_squares(hessian, _weighted_rows(model, chosen[block], roots[block]), coarse=coarse)
     model.together.sum(hessian)
     return hessian
 
@@ -209,10 +196,11 @@ def _factor(products: torch.Tensor, strength: float) -> torch.Tensor:
     diagonal = products.diagonal()
     rounding = 10 * torch.finfo(products.dtype).eps * float(diagonal.sum())
     diagonal += strength
-    factor, failed = cholesky(products)
+    factor: torch.Tensor
+    factor, failed = torch.linalg.cholesky_ex(products)
     if failed:
         diagonal += rounding
-        factor, failed = cholesky(products)
+        factor, failed = torch.linalg.cholesky_ex(products)
     assert not failed, "the rounding that was added is larger than what the products can be off by"
     return factor
 

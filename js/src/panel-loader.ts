@@ -1,4 +1,4 @@
-// Panels that few people open are not in the widget itself: the kernel sends their module when it is asked for.
+// What few people open is not in the widget itself: the kernel sends its module when it is first wanted.
 
 import type { Channel, Superseded } from "./channel";
 import type { h, icon, setText, uniqueId } from "./dom";
@@ -8,17 +8,18 @@ import { blobUrl } from "./thumbnails";
 import type { comparisonTable } from "./views/comparison";
 import type { curveChart } from "./views/curve";
 import type { Tiles } from "./views/tiles";
-import type { Tools, View } from "./views/view";
+import type { Looking, ShowMap, Tools, View } from "./views/view";
 
 export type PanelName = "attributes" | "finetuning" | "pool";
 
-/** What a panel shares with the widget that it joins, so that nothing is loaded twice. */
-export interface Host extends Tools {
+/** What that module is handed of the widget, so that nothing is loaded twice. */
+export interface Shared {
   channel: Channel;
   h: typeof h;
   icon: typeof icon;
   setText: typeof setText;
   uniqueId: typeof uniqueId;
+  blobUrl: typeof blobUrl;
   strings: typeof strings;
   Tiles: typeof Tiles;
   Superseded: typeof Superseded;
@@ -26,7 +27,12 @@ export interface Host extends Tools {
   comparisonTable: typeof comparisonTable;
 }
 
-export type Panels = Record<PanelName, (host: Host) => View>;
+export interface Host extends Tools, Shared {}
+
+export interface Panels extends Record<PanelName, (host: Host) => View> {
+  phraseComparison(host: Host): View;
+  lookingBar(shared: Shared, show: ShowMap): Looking;
+}
 
 export type LoadPanels = () => Promise<Panels>;
 

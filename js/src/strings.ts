@@ -1,7 +1,7 @@
 // Every word that the widget shows, in one place.
 
 const percent = (value: number | null): string =>
-  value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)} %`;
+  value === null || Number.isNaN(value) ? "–" : `${(100 * value).toFixed(1)}%`;
 const WAIT = "; wait until that has ended, or cancel it.";
 const share = (value: number | null): string => (value === null ? "–" : value.toFixed(2));
 const count = (n: number): string => n.toLocaleString("en-US");
@@ -64,7 +64,7 @@ export const strings = {
   unknownWords: (words: string[]) =>
     `The encoder does not know ${words.map((word) => `“${word}”`).join(", ")}: this score means little.`,
   noScore:
-    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand” join phrases.",
+    "Complete the sentence to see how well a phrase separates wrong from right. “snow, not sand” sets one thing against another; “snow AND fog”, “snow OR ice”, “snow NOT sand”, in capitals, join phrases.",
 
   suggestionsHeading: "Worth a try",
   suggestionScore: (phrase: string, score: number) => `${phrase}, Error Score ${score.toFixed(2)}`,
@@ -75,9 +75,6 @@ export const strings = {
 
   hasIt: "Marked: has it",
   hasItNot: "Marked: has it not",
-  looksFor: "Where the model looks for",
-  loadingMap: "Looking…",
-  mapOf: (target: string) => `Bright places speak for it: ${target}.`,
   mapAlt: (target: string, image: string) => `Where the model looks, ${target}: ${image}`,
   markQuestion: (phrase: string) => `Does it have “${phrase}”?`,
   markHas: "+ Has it",
@@ -92,21 +89,6 @@ export const strings = {
   forgetMarks: "Forget marks",
 
   compareWith: (phrase: string) => `Compare “${phrase}” with the phrase shown`,
-  comparedHeading: (first: string, second: string) => `“${first}” beside “${second}”`,
-  closeComparison: "Close the comparison",
-  with: (phrase: string) => `with “${phrase}”`,
-  without: "without",
-  comparedShare: (accuracy: number | null) =>
-    accuracy === null ? "–" : `${(100 * accuracy).toFixed(0)}\u00a0%`,
-  worstCell: "worst",
-  comparedCell: (accuracy: number | null, size: number) =>
-    size ? `${percent(accuracy)} of ${images(size)} right` : "no images",
-  agreement: (share: number, correlation: number | null) =>
-    `They agree on ${(100 * share).toFixed(0)} % of the images${
-      correlation === null ? "" : `; correlation ${correlation.toFixed(2).replace("-", "−")}`
-    }.`,
-  join: "Join them",
-  joinTry: (phrase: string) => `Score “${phrase}”`,
 
   historyHeading: "Tried so far",
   newestFirst: "Newest first",
@@ -167,7 +149,7 @@ export const strings = {
 
   comparisonHeading: "Before and after",
   comparisonCaption: (objective: string, split: string) =>
-    `${objective}, on ${split} images, with 95 % intervals`,
+    `${objective}, on ${split} images, with 95% intervals`,
   before: "Before",
   after: "After",
   change: "Change",
@@ -178,7 +160,7 @@ export const strings = {
     group: "Groups",
     class: "Classes",
   } as const,
-  interval: (low: number, high: number) => `95 % interval ${percent(low)} to ${percent(high)}`,
+  interval: (low: number, high: number) => `95% interval ${percent(low)} to ${percent(high)}`,
   points: (change: number | null): string => {
     if (change === null) return "–";
     const sign = change > 0.0005 ? "+" : change < -0.0005 ? "−" : "±";

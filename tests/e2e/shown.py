@@ -45,7 +45,7 @@ def fixed(value: float, digits: int) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{fixed(100 * value, 1)} %"
+    return "\N{EN DASH}" if value is None else f"{fixed(100 * value, 1)}%"
 
 
 def _share(value: float | None) -> str:
@@ -115,7 +115,7 @@ def compared_of(compared: PhraseComparison | None) -> list[str] | None:
         f"{_percent(cell.accuracy)} of {_images(cell.size)} right" if cell.size else "no images"
         for cell in compared.cells
     ]
-    agree = f"They agree on {fixed(100 * compared.agreement, 0)} % of the images"
+    agree = f"They agree on {fixed(100 * compared.agreement, 0)}% of the images"
     if not math.isnan(compared.correlation):
         agree += f"; correlation {fixed(compared.correlation, 2)}".replace("-", "\N{MINUS SIGN}")
     return [f"“{compared.first.phrase}” beside “{compared.second.phrase}”", *cells, f"{agree}."]

@@ -99,7 +99,7 @@ def test_two_phrases_are_compared_and_joined(widget: WidgetPage) -> None:
     compared = small_session().compare_phrases("square", "red", "round")
     for cell, shown in zip(compared.cells, panel.locator("tbody td").all(), strict=True):
         expect(shown).to_contain_text(f"{cell.size} image" if cell.size else "no images")
-    expect(panel).to_contain_text(f"agree on {compared.agreement:.0%}".replace("%", " %"))
+    expect(panel).to_contain_text(f"agree on {compared.agreement:.0%}")
 
     panel.get_by_test_id("join").filter(has_text="AND").click()
     widget.expect_painted("square", "red AND round")

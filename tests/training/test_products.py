@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clarify_widget.training import train_head
-from clarify_widget.training.products import add_coarse_squares, add_squares, coarse_is_quick, times
+from clarify_widget.training.products import add_squares, coarse_is_quick, times
 from tests.training.worlds import random_problem
 
 
@@ -27,9 +27,9 @@ def test_squares_are_added_to_the_lower_triangle_to_the_digits_of_their_kind(wid
     before = torch.full((width, width), 2.0)
     expected = np.tril(before + rows.T @ rows)
     size = float((rows**2).sum(dim=0).max())
-    for add, digits in ((add_squares, 1e-6), (add_coarse_squares, 2**-7)):
+    for coarse, digits in ((False, 1e-6), (True, 2**-7)):
         products = before.clone()
-        add(products, rows)
+        add_squares(products, rows, coarse=coarse)
         np.testing.assert_allclose(np.tril(products), expected, atol=digits * size)
 
 
@@ -50,14 +50,14 @@ def test_an_estimate_of_few_digits_leads_to_the_same_head_also_where_it_has_no_f
     exact = train_head(features, labels)
     added = []
 
-    def add(products, rows):
-        added.append(len(rows))
-        add_coarse_squares(products, rows)
-        if broken:
+    def add(products, rows, *, coarse=False):
+        add_squares(products, rows, coarse=coarse)
+        added.extend([len(rows)] * coarse)
+        if coarse and broken:
             products.diagonal().sub_(1e6)
 
     monkeypatch.setattr("clarify_widget.training.preconditioner.coarse_is_quick", lambda _like: True)
-    monkeypatch.setattr("clarify_widget.training.preconditioner.add_coarse_squares", add)
+    monkeypatch.setattr("clarify_widget.training.preconditioner.add_squares", add)
     found = train_head(features, labels)
     assert added
     assert found.report.duality_gap <= 1e-9

@@ -148,7 +148,7 @@ class GroupAlignment:
 
     @property
     def pointing_interval(self) -> tuple[float, float]:
-        """Its Wilson 95 % interval."""
+        """Its Wilson 95% interval."""
         return wilson_interval(self.pointing, self.size)
 
 

@@ -1,10 +1,32 @@
 // Every word that the panels show, but for those that they share with the widget.
 
 const count = (n: number): string => n.toLocaleString("en-US");
+const wholePercent = (share: number): string => `${(100 * share).toFixed(0)}%`;
 
 export const strings = {
   dismiss: "Dismiss",
 
+  compared: {
+    heading: (first: string, second: string) => `“${first}” beside “${second}”`,
+    close: "Close the comparison",
+    with: (phrase: string) => `with “${phrase}”`,
+    without: "without",
+    share: (accuracy: number | null) => (accuracy === null ? "–" : wholePercent(accuracy)),
+    worst: "worst",
+    cell: (accuracy: string, images: string) => `${accuracy} of ${images} right`,
+    emptyCell: "no images",
+    agreement: (share: number, correlation: number | null) =>
+      `They agree on ${wholePercent(share)} of the images${
+        correlation === null ? "" : `; correlation ${correlation.toFixed(2).replace("-", "−")}`
+      }.`,
+    join: "Join them",
+    joinTry: (phrase: string) => `Score “${phrase}”`,
+  },
+  looking: {
+    lookFor: "Where the model looks for",
+    loading: "Looking…",
+    mapOf: (target: string) => `Bright places speak for it: ${target}.`,
+  },
   finetuning: {
     about:
       "Retraining corrects the last layer. This corrects the encoder instead: it trains the projections of images and texts until the kept phrases no longer speak for a class. That changes every similarity, so the result is a new session, and this one stays as it is.",

@@ -4,7 +4,7 @@ import { h } from "../dom";
 import type { ExampleFeed } from "../feed";
 import { keepFocus } from "../focus";
 import type { Model, Theme } from "../model";
-import type { LoadPanels } from "../panel-loader";
+import type { Host, LoadPanels } from "../panel-loader";
 import { type State, Store } from "../state";
 import { strings } from "../strings";
 import { watchTheme } from "../theme";
@@ -19,11 +19,11 @@ import { imageGrid } from "./grid";
 import { headerBar } from "./header";
 import { histogramPlot } from "./histogram";
 import { historyList } from "./history";
+import { lateLooking, lateView, sharedWith } from "./late";
 import { markedImages, markSelected } from "./marks";
 import { modelList } from "./models";
 import { latePanels } from "./panels";
 import { phraseBox } from "./phrase";
-import { phraseComparison } from "./phrase-comparison";
 import { retrainPanel } from "./retrain";
 import { scoreCard } from "./score";
 import { selectionBar } from "./selection";
@@ -43,21 +43,30 @@ export interface MountOptions {
   readonly?: boolean;
 }
 
+const isComparing = ({ compared }: State): boolean => compared !== null;
+const notHere: LoadPanels = () => Promise.reject(new Error(strings.notInReport));
+
 /** Builds one view in `el` and keeps it true to the model. Returns how to take it away. */
 export function mount(
   el: HTMLElement,
-  { model, channel, feed, thumbnails, loadPanels, readonly = false }: MountOptions,
+  { model, channel, feed, thumbnails, loadPanels = notHere, readonly = false }: MountOptions,
 ): () => void {
   const store = new Store(model, feed, readonly);
   const actions = new Actions(model, channel, store);
-  const dialog = originalDialog(channel, actions, thumbnails);
+  const shared = sharedWith(channel);
+  const dialog = originalDialog(channel, actions, thumbnails, (show) =>
+    lateLooking(loadPanels, shared, show),
+  );
   const enlarged = Thumbnails.enlarged(channel);
   const tip = tooltip(enlarged);
   const tools: Tools = { actions, thumbnails, readonly, open: dialog.open, tip: tip.show, zoom: tip.zoom };
+  const host: Host = { ...tools, ...shared };
 
   const top: View[] = [headerBar(tools), errorAlert(tools)];
   const asking = readonly ? [] : [suggestionChips(tools)];
-  const comparing = readonly ? [] : [phraseComparison(tools)];
+  const comparing = readonly
+    ? []
+    : [lateView(loadPanels, isComparing, (panels) => panels.phraseComparison(host))];
   const say: View[] = [
     classPicker(tools),
     phraseBox(tools),
@@ -77,7 +86,7 @@ export function mount(
   ];
   const correct = readonly ? [] : [retrainPanel(tools), modelList(tools)];
   const mend: View[] = [annotationList(tools), ...correct, comparisonTable()];
-  const late = loadPanels ? [latePanels({ ...tools, channel }, loadPanels)] : [];
+  const late = readonly ? [] : [latePanels(host, loadPanels)];
   const views = [...top, ...say, ...look, ...mend, ...late];
   const [histogram, sides, selection, left, right, changed] = look.map((view) => view.root);
 

@@ -6,8 +6,7 @@ import type { Original } from "../model";
 import type { State } from "../state";
 import { strings } from "../strings";
 import { blobUrl, type Thumbnails } from "../thumbnails";
-import { lookingBar } from "./looking";
-import type { Listing, Shown } from "./view";
+import type { Listing, Looking, ShowMap, Shown } from "./view";
 
 export interface OriginalDialog {
   readonly root: HTMLDialogElement;
@@ -17,7 +16,12 @@ export interface OriginalDialog {
 }
 
 /** The original image with what is known of it; the arrow keys step to its neighbours. */
-export function originalDialog(channel: Channel, actions: Actions, thumbnails: Thumbnails): OriginalDialog {
+export function originalDialog(
+  channel: Channel,
+  actions: Actions,
+  thumbnails: Thumbnails,
+  lookingBar: (show: ShowMap) => Looking,
+): OriginalDialog {
   const picture = h("img", { class: "cw-original", alt: "" });
   const message = h("p", { class: "cw-quiet cw-original-message" });
   const title = h("h2", { class: "cw-dialog-title" });
@@ -42,7 +46,7 @@ export function originalDialog(channel: Channel, actions: Actions, thumbnails: T
   const markButtons = [markButton(true), markButton(false)] as const;
   const question = h("span", { class: "cw-muted" });
   const marking = h("div", { class: "cw-row-of-buttons" }, question, ...markButtons);
-  const looking = lookingBar(channel, (map, about) => {
+  const looking = lookingBar((map, about) => {
     const source = map ?? url;
     if (source && source !== picture.src) picture.src = source;
     picture.alt = map ? strings.mapAlt(about, alt) : alt;

@@ -1,27 +1,12 @@
-import { type Channel, Superseded } from "../channel";
-import { h, icon, setText, uniqueId } from "../dom";
+import { h } from "../dom";
 import type { Host, LoadPanels, PanelName } from "../panel-loader";
 import type { State } from "../state";
 import { strings } from "../strings";
-import { comparisonTable } from "./comparison";
-import { curveChart } from "./curve";
-import { Tiles } from "./tiles";
-import type { Tools, View } from "./view";
+import { lateView } from "./late";
+import type { View } from "./view";
 
 /** Parts below the others that open when they are asked for. */
-export function latePanels(tools: Tools & { channel: Channel }, load: LoadPanels): View {
-  const host: Host = {
-    ...tools,
-    h,
-    icon,
-    setText,
-    uniqueId,
-    strings,
-    Tiles,
-    Superseded,
-    curveChart,
-    comparisonTable,
-  };
+export function latePanels(host: Host, load: LoadPanels): View {
   const names = Object.keys(strings.panels) as PanelName[];
   const panels = names.map((name) => latePanel(name, host, load));
   const root = h("div", {}, ...panels.map((panel) => panel.root));
@@ -38,41 +23,26 @@ export function latePanels(tools: Tools & { channel: Channel }, load: LoadPanels
 }
 
 function latePanel(name: PanelName, host: Host, load: LoadPanels): View {
-  const message = h("p", { class: "cw-quiet", role: "status" });
+  const view = lateView(
+    load,
+    () => root.open,
+    (panels) => panels[name](host),
+  );
+  let last: State | null = null;
   const root = h(
     "details",
-    { class: "cw-panel", "data-testid": `panel-${name}`, ontoggle: () => void open() },
+    { class: "cw-panel", "data-testid": `panel-${name}`, ontoggle: () => last && view.update(last) },
     h("summary", { class: "cw-heading" }, strings.panels[name]),
-    message,
+    view.root,
   );
-  let panel: View | null = null;
-  let last: State | null = null;
-  let disposed = false;
-
-  async function open(): Promise<void> {
-    if (panel || !root.open) return;
-    setText(message, strings.loadingPanel);
-    try {
-      const make = (await load())[name];
-      if (panel || disposed) return;
-      panel = make(host);
-      if (last) panel.update(last);
-      message.replaceWith(panel.root);
-    } catch (reason) {
-      setText(message, (reason as Error).message);
-    }
-  }
 
   return {
     root,
     update(state) {
       last = state;
       root.hidden = state[name] === null;
-      panel?.update(state);
+      view.update(state);
     },
-    dispose() {
-      disposed = true;
-      panel?.dispose?.();
-    },
+    dispose: () => view.dispose?.(),
   };
 }

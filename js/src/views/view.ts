@@ -59,3 +59,14 @@ export interface Tools {
   tip: Tip["show"];
   zoom: Tip["zoom"];
 }
+
+/** Buttons that show where in an image the model looks. */
+export interface Looking {
+  readonly root: HTMLElement;
+  /** The image in sight and what can be asked of it; null while there is none. */
+  offer(image: { split: string; index: number } | null, names?: string[]): void;
+  clear(): void;
+}
+
+/** Gets the map, null where it is taken away, and what speaks for it. */
+export type ShowMap = (map: string | null, about: string) => void;

@@ -85,7 +85,7 @@ describe("the panel of attributes", () => {
     expect(page.get("attributes-tested").textContent).toBe("9 pairs were tested.");
     expect(names(page)).toEqual(["blue", "small", "red"]);
     const text = of(page, "blue").textContent;
-    expect(text).toContain("80.0 % of 55");
+    expect(text).toContain("80.0% of 55");
     expect(text).toContain("+60.0 (+50.0\u00a0to\u00a0+70.0)");
     expect(text).toContain("p < .001");
     expect(text).not.toContain("chance");

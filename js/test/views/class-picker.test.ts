@@ -20,7 +20,7 @@ describe("class picker", () => {
     const page = await openPage({ classes: many.slice(0, 8) });
     const options = page.all("class-option");
     expect(options.map(({ dataset }) => dataset.name)).toEqual(many.slice(0, 8).map(({ name }) => name));
-    expect(options[0]?.textContent).toContain("20.0 %");
+    expect(options[0]?.textContent).toContain("20.0%");
     expect(options[3]?.textContent).toContain("annotated");
     expect(options[7]?.textContent).toContain("–");
     expect(page.root.querySelector<HTMLElement>(".cw-filter")?.hidden).toBe(true);

@@ -72,7 +72,7 @@ describe("the panel of fine-tuning", () => {
     expect(progress.textContent).toContain("Epoch 4 of 10, loss 0.155");
     expect(progress.textContent).toContain("6 s left");
     expect(progress.textContent).toContain("worst group");
-    expect(progress.textContent).toContain("On validation before: average 81.0 %, worst group 11.5 %.");
+    expect(progress.textContent).toContain("On validation before: average 81.0%, worst group 11.5%.");
     expect(progress.querySelector("[role=progressbar]")?.getAttribute("aria-valuenow")).toBe("40");
     expect(progress.querySelector("[data-testid=finetuning-curve]")?.hasAttribute("hidden")).toBe(false);
   });

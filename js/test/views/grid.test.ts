@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { COLUMNS, openPage, openScored, press, ROWS_IN_SIGHT, sent, settle } from "../page";
 
+vi.mock("../../src/panel-loader", async () => {
+  const panels = await import("../../src/panels");
+  return { panelLoader: () => async () => panels };
+});
+
 beforeEach(() => {
   vi.useFakeTimers();
   vi.spyOn(URL, "createObjectURL").mockReturnValue("blob:picture");
@@ -16,7 +21,7 @@ describe("image grids", () => {
   it("show right against wrong before the first phrase", async () => {
     const page = await openPage();
     await page.ask("select_class", { class_name: "square" });
-    expect(page.get("grid-left").textContent).toMatch(/^Right96 images, accuracy 80\.0 %/);
+    expect(page.get("grid-left").textContent).toMatch(/^Right96 images, accuracy 80\.0%/);
     expect(page.get("grid-right").textContent).toMatch(/^Wrong24 images/);
     expect(tilesOf(page.get("grid-right")).every((tile) => tile.textContent?.includes("wrong"))).toBe(true);
     expect(tilesOf(page.get("grid-left")).some((tile) => tile.textContent?.includes("wrong"))).toBe(false);
@@ -24,8 +29,8 @@ describe("image grids", () => {
 
   it("show without against with the phrase, with counts and accuracy", async () => {
     const page = await openScored();
-    expect(page.get("grid-left").textContent).toMatch(/^Without “red”\d+ images, [\d.]+ % right/);
-    expect(page.get("grid-right").textContent).toMatch(/^With “red”\d+ images, [\d.]+ % right/);
+    expect(page.get("grid-left").textContent).toMatch(/^Without “red”\d+ images, [\d.]+% right/);
+    expect(page.get("grid-right").textContent).toMatch(/^With “red”\d+ images, [\d.]+% right/);
     const [left, right] = ["grid-left", "grid-right"].map((grid) =>
       Number(page.get(grid).textContent?.match(/(\d+) images/)?.[1]),
     );
@@ -116,7 +121,7 @@ describe("image grids", () => {
     await settle(500);
     const [tile] = tilesOf(page.get("grid-right"));
     expect(tile?.getAttribute("aria-label")).toMatch(
-      /^val\/square\/\d+\.png, Label: square, Predicted: oval, wrong, Confidence: [\d.]+ %, Similarity: 0\.\d{3}$/,
+      /^val\/square\/\d+\.png, Label: square, Predicted: oval, wrong, Confidence: [\d.]+%, Similarity: 0\.\d{3}$/,
     );
     expect(tile?.querySelector("img")?.getAttribute("src")).toBe("blob:picture");
   });

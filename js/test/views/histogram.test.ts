@@ -171,7 +171,7 @@ describe("threshold", () => {
   it("speaks of what it means", async () => {
     const page = await openPlot();
     expect(page.slider.getAttribute("aria-valuetext")).toMatch(
-      /^0\.\d{3}: \d+ images with the phrase, [\d.]+ % right$/,
+      /^0\.\d{3}: \d+ images with the phrase, [\d.]+% right$/,
     );
   });
 });

@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { join } from "../../src/combine";
 import widget from "../../src/index";
+import { join } from "../../src/panels/combine";
 import { openScored, press, sent, settle } from "../page";
+
+vi.mock("../../src/panel-loader", async () => {
+  const panels = await import("../../src/panels");
+  return { panelLoader: () => async () => panels };
+});
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
@@ -29,7 +34,7 @@ describe("two phrases", () => {
       { class_name: "square", first: "red", second: "small" },
     ]);
     const panel = get("compared");
-    expect(panel.textContent).toMatch(/“red” beside “small”.*with “small”.*with “red”.*They agree on \d+ %/);
+    expect(panel.textContent).toMatch(/“red” beside “small”.*with “small”.*with “red”.*They agree on \d+%/);
     expect(panel.querySelectorAll("tbody td")).toHaveLength(4);
     expect(toggle("small").getAttribute("aria-pressed")).toBe("true");
     toggle("small").click();
@@ -111,6 +116,7 @@ describe("two phrases", () => {
     const { kernel, get, toggle } = await openTwo();
     kernel.delay = -1;
     toggle("small").click();
+    await settle();
     const { id } = sent(kernel, "compare_phrases")[0] as { id: string };
     kernel.deliver({ id, ok: false, error: { type: "PhraseError", message: "unknown" } });
     await settle();

@@ -84,7 +84,7 @@ describe("models", () => {
     const options = () => page.all("model") as HTMLInputElement[];
     expect(options().map(({ checked }) => checked)).toEqual([false, false, true]);
     expect(options()[1]?.getAttribute("aria-label")).toContain("Model 1, Slice-balanced");
-    expect(page.get("models").textContent).toContain("11.5 % → 80.2 %");
+    expect(page.get("models").textContent).toContain("11.5% → 80.2%");
 
     options()[1]?.focus();
     options()[1]?.click();
@@ -116,9 +116,9 @@ describe("comparison", () => {
   it("shows before, after and change, with intervals, the worst row marked", async () => {
     const { get } = await compared();
     const worst = get("comparison").querySelector('[data-kind="worst"]');
-    expect(worst?.textContent).toMatch(/Worst group.*96 images.*11\.5 %.*80\.2 %.*\+68\.7/);
+    expect(worst?.textContent).toMatch(/Worst group.*96 images.*11\.5%.*80\.2%.*\+68\.7/);
     expect(worst?.classList.contains("cw-row-worst")).toBe(true);
-    expect(worst?.querySelector("td[title]")?.getAttribute("title")).toMatch(/95 % interval .* % to .* %/);
+    expect(worst?.querySelector("td[title]")?.getAttribute("title")).toMatch(/95% interval .*% to .*%/);
     expect(get("comparison").textContent).toContain("−2.7");
     expect(get("comparison").textContent).toContain("p < .001");
   });

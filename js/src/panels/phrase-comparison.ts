@@ -1,14 +1,16 @@
-import { join, type Operator } from "../combine";
-import { h, icon } from "../dom";
 import type { PhraseComparison } from "../model";
+import type { Host } from "../panel-loader";
 import type { State } from "../state";
-import { strings } from "../strings";
-import type { Tools, View } from "./view";
+import type { View } from "../views/view";
+import { join, type Operator } from "./combine";
+import { strings } from "./strings";
+
+const words = strings.compared;
 
 const OPERATORS: Operator[] = ["AND", "OR", "NOT"];
 
 /** The phrase that is shown beside another one: where they say the same, and what to do with both. */
-export function phraseComparison({ actions }: Tools): View {
+export function phraseComparison({ actions, h, icon, strings: shared }: Host): View {
   const root = h("section", { class: "cw-section cw-compared", "data-testid": "compared", hidden: true });
   let asked: unknown[] = [];
 
@@ -18,10 +20,14 @@ export function phraseComparison({ actions }: Tools): View {
       h(
         "td",
         { class: accuracy === worst ? "cw-worst-cell" : null, title: name },
-        h("strong", { class: "cw-cross-share", "aria-hidden": "true" }, strings.comparedShare(accuracy)),
-        accuracy === worst ? h("span", { class: "cw-cross-worst" }, strings.worstCell) : null,
-        h("span", { class: "cw-muted", "aria-hidden": "true" }, size ? strings.images(size) : "–"),
-        h("span", { class: "cw-hidden" }, strings.comparedCell(accuracy, size)),
+        h("strong", { class: "cw-cross-share", "aria-hidden": "true" }, words.share(accuracy)),
+        accuracy === worst ? h("span", { class: "cw-cross-worst" }, words.worst) : null,
+        h("span", { class: "cw-muted", "aria-hidden": "true" }, size ? shared.images(size) : "–"),
+        h(
+          "span",
+          { class: "cw-hidden" },
+          size ? words.cell(shared.percent(accuracy), shared.images(size)) : words.emptyCell,
+        ),
       );
     const row = (head: string, from: number) =>
       h("tr", {}, h("th", { scope: "row" }, head), ...cells.slice(from, from + 2).map(cell));
@@ -35,17 +41,17 @@ export function phraseComparison({ actions }: Tools): View {
           "tr",
           {},
           h("td", {}),
-          h("th", { scope: "col" }, strings.with(second.phrase)),
-          h("th", { scope: "col" }, strings.without),
+          h("th", { scope: "col" }, words.with(second.phrase)),
+          h("th", { scope: "col" }, words.without),
         ),
       ),
-      h("tbody", {}, row(strings.with(first.phrase), 0), row(strings.without, 2)),
+      h("tbody", {}, row(words.with(first.phrase), 0), row(words.without, 2)),
     );
   }
 
   function joinButton(operator: Operator, first: string, second: string): HTMLElement {
     const phrase = join(first, operator, second);
-    const label = strings.joinTry(phrase);
+    const label = words.joinTry(phrase);
     return h(
       "button",
       {
@@ -67,14 +73,14 @@ export function phraseComparison({ actions }: Tools): View {
       h(
         "header",
         { class: "cw-compared-header" },
-        h("h2", { class: "cw-heading" }, strings.comparedHeading(first, second)),
+        h("h2", { class: "cw-heading" }, words.heading(first, second)),
         h(
           "button",
           {
             class: "cw-icon-button",
             type: "button",
-            "aria-label": strings.closeComparison,
-            title: strings.closeComparison,
+            "aria-label": words.close,
+            title: words.close,
             "data-testid": "close-comparison",
             onclick: () => actions.compare(null),
           },
@@ -85,12 +91,12 @@ export function phraseComparison({ actions }: Tools): View {
       h(
         "p",
         { class: "cw-quiet", title: comparison.sentence },
-        strings.agreement(comparison.agreement, comparison.correlation),
+        words.agreement(comparison.agreement, comparison.correlation),
       ),
       h(
         "div",
         { class: "cw-row-of-buttons" },
-        h("span", { class: "cw-label" }, strings.join),
+        h("span", { class: "cw-label" }, words.join),
         ...OPERATORS.map((operator) => joinButton(operator, first, second)),
       ),
     );

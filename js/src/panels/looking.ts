@@ -1,17 +1,11 @@
-import { type Channel, Superseded } from "../channel";
-import { h, setText } from "../dom";
-import { strings } from "../strings";
-import { blobUrl } from "../thumbnails";
+import type { Shared } from "../panel-loader";
+import type { Looking, ShowMap } from "../views/view";
+import { strings } from "./strings";
 
-export interface Looking {
-  readonly root: HTMLElement;
-  /** The image in sight and what can be asked of it; null while there is none. */
-  offer(image: { split: string; index: number } | null, names?: string[]): void;
-  clear(): void;
-}
+const words = strings.looking;
 
-/** Buttons that show where in an image the model looks, for a class or a phrase; `show` gets the map or null. */
-export function lookingBar(channel: Channel, show: (map: string | null, about: string) => void): Looking {
+/** Buttons that show where in an image the model looks, for a class or a phrase. */
+export function lookingBar({ channel, h, setText, blobUrl, Superseded }: Shared, show: ShowMap): Looking {
   const status = h("p", { class: "cw-muted cw-label", role: "status" });
   const buttons = h("div", { class: "cw-row-of-buttons" });
   const root = h("div", { class: "cw-looking", "data-testid": "looking", hidden: true }, buttons, status);
@@ -36,7 +30,7 @@ export function lookingBar(channel: Channel, show: (map: string | null, about: s
 
   async function load(name: string): Promise<void> {
     const asked = image;
-    choose(name, name && strings.loadingMap);
+    choose(name, name && words.loading);
     if (!asked || !name) return;
     try {
       const { result, buffers } = await channel.request<{ target: string; mime: string }>(
@@ -48,7 +42,7 @@ export function lookingBar(channel: Channel, show: (map: string | null, about: s
       drop();
       url = blobUrl(buffers[0], result.mime);
       show(url, result.target);
-      setText(status, strings.mapOf(result.target));
+      setText(status, words.mapOf(result.target));
     } catch (reason) {
       if (!(reason instanceof Superseded)) choose("", (reason as Error).message);
     }
@@ -62,7 +56,7 @@ export function lookingBar(channel: Channel, show: (map: string | null, about: s
       if (!next) return;
       root.hidden = names.length === 0;
       buttons.replaceChildren(
-        h("span", { class: "cw-muted" }, strings.looksFor),
+        h("span", { class: "cw-muted" }, words.lookFor),
         ...names.map((name) =>
           h(
             "button",
