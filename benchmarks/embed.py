@@ -52,7 +52,7 @@ IMAGES = {
     ("demo", "as they are"): 2048,
     ("demo", "500 pixels"): 512,
     ("demo", "12 megapixels"): 64,
-    ("ViT-B-32", "as they are"): 64,
+    ("ViT-B-32", "as they are"): 192,
     ("ViT-B-32", "500 pixels"): 64,
     ("ViT-B-32", "12 megapixels"): 32,
     ("ViT-B-16-plus-240", "12 megapixels"): 32,

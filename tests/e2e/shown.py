@@ -127,8 +127,8 @@ def _images(size: int) -> str:
 
 def _tiles(rows: list[int], correct: Collection[int], traits: Json) -> list[Any]:
     """Which images, right or wrong, selected, and how they are marked."""
-    marks = dict.fromkeys(traits["marks"]["has"], "+ has it")
-    marks |= dict.fromkeys(traits["marks"]["has_not"], "\N{MINUS SIGN} has not")
+    marks = dict.fromkeys(traits["marks"]["has"], "+ has")
+    marks |= dict.fromkeys(traits["marks"]["has_not"], "\N{MINUS SIGN} lacks")
     return [[row, row in correct, row in traits["selected"], marks.get(row)] for row in rows]
 
 

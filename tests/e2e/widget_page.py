@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 PAINTED = "[data-cw-painted]"
+ROOM = 400  # pixels, for what a notebook has around the widget
+# JupyterLab follows its window a moment later.
+LAID_OUT = """() => {
+  const shell = document.getElementById("main")?.getBoundingClientRect();
+  return !shell || (Math.abs(shell.width - innerWidth) < 2 && Math.abs(shell.height - innerHeight) < 2);
+}"""
 
 
 class WidgetPage:
@@ -131,4 +138,16 @@ class WidgetPage:
                 expect(picture).to_have_js_property("complete", True)
 
     def screenshot(self, path: Path) -> None:
+        """Take all of the widget, in a window with room for it, once the notebook is laid out for that."""
+        before, box = self.page.viewport_size, self.root.bounding_box()
+        assert before
+        assert box
+        width, height = before["width"], before["height"]
+        if box["x"] < 0 or box["x"] + box["width"] > width:
+            width = math.ceil(box["width"]) + ROOM
+        height = max(height, math.ceil(box["height"]) + ROOM)
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function(LAID_OUT)
         self.root.screenshot(path=path, animations="disabled")
+        self.page.set_viewport_size(before)
+        self.page.wait_for_function(LAID_OUT)

@@ -1,5 +1,5 @@
 import type { Host } from "../panel-loader";
-import { strings } from "./strings";
+import { panelStrings } from "../strings";
 
 export interface Asking {
   /** Says what came to nothing. */
@@ -26,8 +26,8 @@ export function asking({ channel, h, icon, setText, Superseded }: Host, testid: 
       {
         class: "cw-icon-button",
         type: "button",
-        "aria-label": strings.dismiss,
-        title: strings.dismiss,
+        "aria-label": panelStrings.dismiss,
+        title: panelStrings.dismiss,
         onclick: () => show(""),
       },
       icon("cross"),

@@ -1,9 +1,9 @@
 import type { AttributeRow } from "../model";
 import type { Host } from "../panel-loader";
+import { panelStrings } from "../strings";
 import type { Verdict } from "./attributes";
-import { strings } from "./strings";
 
-const words = strings.attributes;
+const words = panelStrings.attributes;
 /** Rows that are there before somebody asks for all. */
 const FEW = 30;
 

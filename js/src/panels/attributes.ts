@@ -1,12 +1,12 @@
 import type { AttributeRow, Judgement } from "../model";
 import type { Host } from "../panel-loader";
 import type { State } from "../state";
+import { panelStrings } from "../strings";
 import type { View } from "../views/view";
 import { asking } from "./asking";
 import { attributeTable } from "./attribute-table";
-import { strings } from "./strings";
 
-const words = strings.attributes;
+const words = panelStrings.attributes;
 
 export type Verdict = Judgement["verdict"];
 

@@ -1,10 +1,10 @@
 import type { ClassSummary } from "../model";
 import type { Host } from "../panel-loader";
 import type { State } from "../state";
+import { panelStrings } from "../strings";
 import type { PoolRequests } from "./requests";
-import { strings } from "./strings";
 
-const words = strings.pool;
+const words = panelStrings.pool;
 
 export interface DecisionBar {
   readonly root: HTMLElement;

@@ -1,10 +1,10 @@
 import type { Annotation, Finetuning, FinetuningResult } from "../model";
 import type { Host } from "../panel-loader";
+import { panelStrings } from "../strings";
 import type { View } from "../views/view";
 import { asking } from "./asking";
-import { strings } from "./strings";
 
-const words = strings.finetuning;
+const words = panelStrings.finetuning;
 
 /** The other remedy beside retraining: what it would use, how it goes, and what came of it. */
 export function finetuningPanel(host: Host): View {

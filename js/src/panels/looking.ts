@@ -1,8 +1,8 @@
 import type { Shared } from "../panel-loader";
+import { panelStrings } from "../strings";
 import type { Looking, ShowMap } from "../views/view";
-import { strings } from "./strings";
 
-const words = strings.looking;
+const words = panelStrings.looking;
 
 /** Buttons that show where in an image the model looks, for a class or a phrase. */
 export function lookingBar({ channel, h, setText, blobUrl, Superseded }: Shared, show: ShowMap): Looking {

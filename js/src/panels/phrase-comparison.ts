@@ -1,11 +1,11 @@
 import type { PhraseComparison } from "../model";
 import type { Host } from "../panel-loader";
 import type { State } from "../state";
+import { panelStrings } from "../strings";
 import type { View } from "../views/view";
 import { join, type Operator } from "./combine";
-import { strings } from "./strings";
 
-const words = strings.compared;
+const words = panelStrings.compared;
 
 const OPERATORS: Operator[] = ["AND", "OR", "NOT"];
 

@@ -1,15 +1,15 @@
 import type { Pool } from "../model";
 import type { Host } from "../panel-loader";
 import type { State } from "../state";
+import { panelStrings } from "../strings";
 import type { Selection, Tiles } from "../views/tiles";
 import type { Listing, View } from "../views/view";
 import { asking } from "./asking";
 import { decisionBar } from "./decisions";
 import { poolRequests } from "./requests";
 import { poolSearch } from "./search";
-import { strings } from "./strings";
 
-const words = strings.pool;
+const words = panelStrings.pool;
 /** Larger than above: each image is judged by itself. */
 const TILE = 92;
 

@@ -1,9 +1,9 @@
 import type { Host } from "../panel-loader";
+import { panelStrings } from "../strings";
 import type { View } from "../views/view";
 import type { PoolRequests } from "./requests";
-import { strings } from "./strings";
 
-const words = strings.pool;
+const words = panelStrings.pool;
 const SLOW_MS = 150;
 
 /** The phrase that the pool is searched for: that which is shown above, or another. */

@@ -83,8 +83,8 @@ describe("marked images", () => {
     press(first, "+");
     press(second, "-");
     await settle(100);
-    expect(first.querySelector(".cw-has")?.textContent).toBe("+ has it");
-    expect(second.querySelector(".cw-has")?.textContent).toBe("− has not");
+    expect(first.querySelector(".cw-has")?.textContent).toBe("+ has");
+    expect(second.querySelector(".cw-has")?.textContent).toBe("− lacks");
     expect(second.getAttribute("aria-label")).toContain("Marked: has it not");
     expect(document.activeElement).toBe(first);
     press(first, "Backspace");
