@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
-    from torchvision.transforms import Resize
+    from torchvision.transforms import CenterCrop, Resize
 
 _Step = Callable[[Any], Any]
 
@@ -45,7 +45,7 @@ class ImageInputs:
         self.preprocess = preprocess
         self._device = device
         self._geometry, self._normalise = _cut(preprocess)
-        self._quick_geometry = [_quicker(step) for step in self._geometry]
+        self._quickly = _QuickGeometry.of(self._geometry)
 
     @property
     def least_side(self) -> int | None:
@@ -59,7 +59,7 @@ class ImageInputs:
     def description(self) -> str:
         """What tells this preprocessing from others."""
         without_addresses = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.preprocess))
-        resized = "by Pillow" if self._quick_geometry == self._geometry else "by torch"
+        resized = "by Pillow" if self._quickly is None else "by torch"
         return (
             f"{without_addresses} decoded at {self.least_side} or more, resized {resized}, "
             f"on {self._device.type}"
@@ -92,20 +92,13 @@ class ImageInputs:
 
     def one(self, image: PIL.Image.Image) -> torch.Tensor:
         """Return one image: (H, W, 3) bytes, or (3, H, W) floats where the preprocessing cannot be cut."""
-        return self._after(self._geometry, image)
+        if self._normalise is None:
+            return self.preprocess(image)
+        return _in_steps(self._geometry, image)
 
     def one_quickly(self, image: PIL.Image.Image) -> torch.Tensor:
         """Return the same in less time where this processor can; a few bytes are rounded otherwise."""
-        return self._after(self._quick_geometry, image)
-
-    def _after(self, geometry: Sequence[_Step], image: PIL.Image.Image) -> torch.Tensor:
-        import torch
-
-        if self._normalise is None:
-            return self.preprocess(image)
-        for step in geometry:
-            image = step(image)
-        return torch.from_numpy(np.array(image))
+        return self.one(image) if self._quickly is None else self._quickly(image)
 
     def batch(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return (n, 3, H, W) floats on the device."""
@@ -185,8 +178,17 @@ def _cut(preprocess: Any) -> tuple[list[_Step], _Step | None]:
     return steps[:-2], Normalize(steps[-1].mean, steps[-1].std, inplace=True)
 
 
-class _Resize:
-    """torchvision's Resize of an RGB image to a smaller one, by torch's vector instructions for bytes.
+def _in_steps(steps: Sequence[_Step], image: PIL.Image.Image) -> torch.Tensor:
+    """Return the (H, W, 3) bytes of an image after some steps."""
+    import torch
+
+    for step in steps:
+        image = step(image)
+    return torch.from_numpy(np.array(image))
+
+
+class _QuickGeometry:
+    """Resizing an RGB image to a smaller one and cropping it, by torch's vector instructions for bytes.
 
     It takes a third of Pillow's time. The filters are the same: in photographs a few bytes differ by 1 or 2,
     and more do only where edges as sharp as noise's go beyond black or white.
@@ -194,45 +196,60 @@ class _Resize:
     Parameters
     ----------
     given
-        What is done to all other images.
+        What is done to all other images, first of all resizing.
+    crop
+        What is cut out of the middle after it; None leaves all.
     """
 
-    def __init__(self, given: Resize) -> None:
-        self.given = given
+    def __init__(self, given: Sequence[_Step], resize: Resize, crop: CenterCrop | None) -> None:
+        self._given = given
+        self._resize = resize
+        self._crop = crop
 
-    def __call__(self, image: PIL.Image.Image) -> PIL.Image.Image:
-        """Return the image in the other size."""
+    @classmethod
+    def of(cls, steps: Sequence[_Step]) -> _QuickGeometry | None:
+        """Return what does the same as some steps; None where they are others, or nothing is gained."""
         import torch
-        from torchvision.transforms.v2.functional import resize
+        from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
-        if image.mode != "RGB" or min(image.size) < _longest(self.given):
-            resized: PIL.Image.Image = self.given(image)
-            return resized
-        pixels = resize(
+        if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+            return None
+        changing = [step for step in steps if not _keeps_rgb(step)]
+        resize, crop = (*changing, None, None)[:2]
+        if len(changing) > 2 or not isinstance(resize, Resize) or not isinstance(crop, CenterCrop | None):
+            return None
+        if resize.interpolation not in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+            return None
+        return cls(steps, resize, crop)
+
+    def __call__(self, image: PIL.Image.Image) -> torch.Tensor:
+        """Return (H, W, 3) bytes."""
+        import torch
+        from torchvision.transforms.v2.functional import center_crop, resize
+
+        if image.mode != "RGB" or min(image.size) < _longest(self._resize):
+            return _in_steps(self._given, image)
+        pixels: torch.Tensor = resize(
             torch.from_numpy(np.array(image)).permute(2, 0, 1),
-            self.given.size,
-            interpolation=self.given.interpolation,
-            max_size=self.given.max_size,
+            self._resize.size,
+            interpolation=self._resize.interpolation,
+            max_size=self._resize.max_size,
             antialias=True,  # as Pillow always does
         )
-        return PIL.Image.fromarray(pixels.permute(1, 2, 0).numpy())
+        if self._crop is not None:
+            pixels = center_crop(pixels, self._crop.size)
+        return pixels.permute(1, 2, 0)
 
 
 def _longest(step: Resize) -> int:
     return step.size if isinstance(step.size, int) else max(step.size)
 
 
-def _quicker(step: _Step) -> _Step:
-    """Return a step as it is done quickest on this processor."""
-    import torch
-    from torchvision.transforms import InterpolationMode, Resize
-
-    is_smooth = isinstance(step, Resize) and step.interpolation in (
-        InterpolationMode.BILINEAR,
-        InterpolationMode.BICUBIC,
-    )
-    has_instructions = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    return _Resize(step) if is_smooth and has_instructions else step
+def _keeps_rgb(step: _Step) -> bool:
+    """Return whether a step does nothing to an RGB image, as open_clip's conversions."""
+    if getattr(step, "__name__", "") == "_convert_to_rgb":
+        return True
+    return type(step).__name__ == "MaybeConvertMode" and getattr(step, "mode", None) == "RGB"
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:

@@ -8,7 +8,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from open_clip.transform import MaybeConvertMode
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    InterpolationMode,
+    Normalize,
+    RandomInvert,
+    Resize,
+    ToTensor,
+)
 
 from clarify_widget.encoders.inputs import ImageInputs
 
@@ -41,6 +50,23 @@ def test_bytes_made_quickly_are_the_same_but_for_rounding(width, height, interpo
     assert (exact.int() - quick.int()).abs().max() <= 2
     harsh = noise(width, height)
     assert (inputs.one(harsh).float() - inputs.one_quickly(harsh).float()).abs().mean() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_quick"),
+    [
+        ([Resize(64, InterpolationMode.BICUBIC)], True),
+        ([Resize(64, InterpolationMode.BICUBIC), MaybeConvertMode("RGB"), CenterCrop(64)], True),
+        ([Resize(64, InterpolationMode.BICUBIC), CenterCrop(64), MaybeConvertMode("L")], False),
+        ([CenterCrop(64), Resize(64, InterpolationMode.BICUBIC)], False),
+        ([Resize(64, InterpolationMode.BICUBIC), CenterCrop(64), RandomInvert(1.0)], False),
+    ],
+)
+def test_only_steps_that_are_known_have_a_quick_way(steps, is_quick):
+    preprocess = Compose([*steps, ToTensor(), Normalize([0.5] * 3, [0.25] * 3)])
+    inputs, image = ImageInputs(preprocess, torch.device("cpu")), noise(90, 120, low=64, high=192)
+    assert ("by torch" in inputs.description) == is_quick
+    assert (inputs.one(image).int() - inputs.one_quickly(image).int()).abs().max() <= 2 * is_quick
 
 
 def test_the_quick_way_keeps_to_the_longest_side():
