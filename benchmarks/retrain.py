@@ -290,7 +290,7 @@ def timed_recipe(problem: Problem, most_steps: int) -> tuple[float, int, LinearH
 def waterbirds() -> dict[str, float]:
     """Compare the small fits, each contender with one thread or with all, whichever it is quicker with."""
     best: dict[str, float] = {}
-    for threads in sorted({1, len(os.sched_getaffinity(0))}):
+    for threads in sorted({1, os.cpu_count() or 1}):
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         command = [sys.executable, __file__, "--contender", "waterbirds"]
         done = subprocess.run(

@@ -196,9 +196,9 @@ class _QuickGeometry:
     Parameters
     ----------
     given
-        What is done to all other images, first of all resizing.
-    crop
-        What is cut out of the middle after it; None leaves all.
+        What is done to all other images.
+    resize, crop
+        The steps among them that change an RGB image; without a crop all of it is left.
     """
 
     def __init__(self, given: Sequence[_Step], resize: Resize, crop: CenterCrop | None) -> None:

@@ -58,8 +58,9 @@ export function lateView(
     root: message,
     update(state) {
       last = state;
-      if (view) view.update(state);
-      else if (!loading && wanted(state)) void open();
+      if (view) return view.update(state);
+      if (!wanted(state)) message.hidden = true;
+      else if (!loading) void open();
     },
     dispose() {
       disposed = true;
